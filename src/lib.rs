@@ -1,0 +1,6 @@
+//! `@fallom/trace`, the native core.
+
+pub mod assignment;
+pub mod catalog;
+pub mod payload;
+pub mod wire;

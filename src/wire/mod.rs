@@ -1,0 +1,3 @@
+//! How a span is written for a server. No I/O.
+
+pub mod fallom;
