@@ -1,6 +1,39 @@
-//! `@fallom/trace`, the native core.
+//! `@fallom/trace`, the native core: what becomes of a span after the shim has handed it in.
+//!
+//! Terms. A **session** is one conversation of one customer. A **trace** is a tree of **spans**; an *agent* span
+//! is one run of an agent, a *tool* span one execution of a tool. A **prompt** has versions; a **test** (A/B)
+//! assigns a session one of its **variants**. The **ledger** counts every span in exactly one place.
+//!
+//! The modules stand in the order in which a span meets them; imports run down this list, never up, and nothing
+//! imports `binding`. Without the `node` feature the crate is a plain library without threads or sockets, which
+//! the local server builds on.
 
-pub mod assignment;
-pub mod catalog;
+/// The only code that knows Node: one file per noun of the public API.
+#[cfg(feature = "node")]
+mod binding;
+/// What there is one of per process, started by the first `init`.
+#[cfg(feature = "node")]
+mod core;
+/// The thread, the queue, the ledger, the batches: when a span is sent.
+#[cfg(feature = "node")]
+pub mod pipeline;
+/// HTTP: the client, what the server understands, what an answer means.
+#[cfg(feature = "node")]
+pub mod transport;
+
+/// Options, environment and defaults become one checked value.
+pub mod settings;
+/// What a finished span is.
+pub mod span;
+/// Which prompt a span used.
+pub mod linking;
+/// Content: repaired, shortened, kept within its limit.
 pub mod payload;
+/// How a span is written.
 pub mod wire;
+/// Prompts, tests and configs in memory.
+pub mod catalog;
+/// Which variant a session gets.
+pub mod assignment;
+/// Warnings said once, and one line per decision when `debug` is on.
+pub mod diagnostics;

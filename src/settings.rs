@@ -1,0 +1,236 @@
+//! Options, environment and defaults become one checked value (`options.md`; the variables are `wire.md`'s).
+//!
+//! A misused option is an error that names it. A bad environment value is a warning, and the default is used.
+
+mod check;
+mod environment;
+
+use std::time::Duration;
+
+use check::{Checked, Fields};
+pub use environment::Environment;
+
+const TRACES_URL: &str = "https://traces.fallom.com";
+const CONFIGS_URL: &str = "https://configs.fallom.com";
+const PROMPTS_URL: &str = "https://prompts.fallom.com";
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+/// A service of Fallom and the key for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Without a trailing slash.
+    pub url: String,
+    /// Absent: the service is not used.
+    pub api_key: Option<String>,
+}
+
+/// How a body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// What the server says that it takes; single objects until it did.
+    Auto,
+    Single,
+    Ndjson,
+}
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// What the server says that it takes; none until it did.
+    Auto,
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// When a batch goes: at the first of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub max_spans: usize,
+    /// Encoded bytes before compression.
+    pub max_bytes: usize,
+    pub max_delay: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transport {
+    pub format: Format,
+    pub compression: Compression,
+    /// Of one request.
+    pub timeout: Duration,
+    /// Requests under way at once.
+    pub max_concurrent: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Older spans are dropped as `expired`.
+    pub max_age: Duration,
+    /// The first backoff's upper end; it doubles with each try.
+    pub base: Duration,
+    pub max: Duration,
+}
+
+/// All that `init` decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub traces: Endpoint,
+    pub configs: Endpoint,
+    pub prompts: Endpoint,
+    pub enabled: bool,
+    pub capture_content: bool,
+    pub debug: bool,
+    /// Of one encoded span.
+    pub max_span_bytes: usize,
+    /// Held in memory for delivery.
+    pub max_queue_bytes: usize,
+    pub max_open: Duration,
+    pub batch: Batch,
+    pub transport: Transport,
+    pub retry: Retry,
+    pub exit_timeout: Duration,
+    pub refresh: Duration,
+    pub get_timeout: Duration,
+    /// A file of further root certificates (`NODE_EXTRA_CA_CERTS`), since rustls does not read it by itself.
+    pub extra_ca_certs: Option<String>,
+}
+
+impl Settings {
+    /// Checks the options of `init`, JSON text of an object.
+    ///
+    /// # Errors
+    /// A text that names the misused option and says what it takes.
+    pub fn from_options(options: &str, environment: &Environment) -> Checked<Self> {
+        let mut fields = Fields::of_object("", options)?;
+        let api_key = fields.text("apiKey")?.or_else(|| environment.text("FALLOM_API_KEY"));
+        let endpoint = |url: Option<String>, variable: &str, default: &str| Endpoint {
+            url: base_url(url, environment, variable, default),
+            api_key: api_key.clone(),
+        };
+        let settings = Settings {
+            traces: endpoint(fields.url("tracesUrl")?, "FALLOM_TRACES_URL", TRACES_URL),
+            configs: endpoint(fields.url("configsUrl")?, "FALLOM_CONFIGS_URL", CONFIGS_URL),
+            prompts: endpoint(fields.url("promptsUrl")?, "FALLOM_PROMPTS_URL", PROMPTS_URL),
+            enabled: fields.flag("enabled")?.or_else(|| environment.flag("FALLOM_ENABLED")).unwrap_or(true),
+            // Privacy wins: `false` in either place switches capture off.
+            capture_content: fields.flag("captureContent")?.unwrap_or(true)
+                && environment.flag("FALLOM_CAPTURE_CONTENT").unwrap_or(true),
+            debug: fields.flag("debug")?.or_else(|| environment.flag("FALLOM_DEBUG")).unwrap_or(false),
+            max_span_bytes: fields.bytes("maxSpanBytes", 4 * KIB, 256 * MIB)?.unwrap_or(MIB as usize),
+            max_queue_bytes: fields
+                .bytes("maxQueueBytes", 64 * KIB, 64 * KIB * MIB)?
+                .unwrap_or(64 * MIB as usize),
+            max_open: fields.ms("maxOpenMs")?.unwrap_or(Duration::from_secs(30 * 60)),
+            batch: batch(&mut fields)?,
+            transport: transport(&mut fields)?,
+            retry: retry(&mut fields)?,
+            exit_timeout: fields.ms("exitTimeoutMs")?.unwrap_or(Duration::from_secs(2)),
+            refresh: fields.ms("refreshMs")?.unwrap_or(Duration::from_secs(30)),
+            get_timeout: fields.ms("getTimeoutMs")?.unwrap_or(Duration::from_secs(2)),
+            extra_ca_certs: environment.text("NODE_EXTRA_CA_CERTS"),
+        };
+        fields.none_left()?;
+        Ok(settings)
+    }
+
+    /// The names of the options in which `self` differs from `other`, keys and URLs aside: a second `init` can't
+    /// change these.
+    pub fn fixed_differences(&self, other: &Settings) -> Vec<&'static str> {
+        [
+            ("enabled", self.enabled != other.enabled),
+            ("captureContent", self.capture_content != other.capture_content),
+            ("debug", self.debug != other.debug),
+            ("maxSpanBytes", self.max_span_bytes != other.max_span_bytes),
+            ("maxQueueBytes", self.max_queue_bytes != other.max_queue_bytes),
+            ("maxOpenMs", self.max_open != other.max_open),
+            ("batch", self.batch != other.batch),
+            ("transport", self.transport != other.transport),
+            ("retry", self.retry != other.retry),
+            ("exitTimeoutMs", self.exit_timeout != other.exit_timeout),
+            ("refreshMs", self.refresh != other.refresh),
+            ("getTimeoutMs", self.get_timeout != other.get_timeout),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
+}
+
+impl Endpoint {
+    /// Checks the options of `prompts.init` or `models.init`: `{ apiKey?, baseUrl? }`.
+    ///
+    /// # Errors
+    /// As [`Settings::from_options`].
+    pub fn from_options(
+        options: &str,
+        environment: &Environment,
+        variable: &str,
+        current: &Endpoint,
+    ) -> Checked<Self> {
+        let mut fields = Fields::of_object("", options)?;
+        let url = fields.url("baseUrl")?;
+        let endpoint = Endpoint {
+            url: base_url(url, environment, variable, &current.url),
+            api_key: fields
+                .text("apiKey")?
+                .or_else(|| environment.text("FALLOM_API_KEY"))
+                .or_else(|| current.api_key.clone()),
+        };
+        fields.none_left()?;
+        Ok(endpoint)
+    }
+}
+
+/// An option beats its variable, which beats `FALLOM_BASE_URL` (`wire.md`, "Where").
+fn base_url(option: Option<String>, environment: &Environment, variable: &str, default: &str) -> String {
+    option
+        .or_else(|| environment.url(variable))
+        .or_else(|| environment.url("FALLOM_BASE_URL"))
+        .unwrap_or_else(|| default.to_owned())
+}
+
+fn batch(fields: &mut Fields) -> Checked<Batch> {
+    let mut given = fields.object("batch")?;
+    let batch = Batch {
+        max_spans: given.count("maxSpans", 1, 100_000)?.unwrap_or(512),
+        max_bytes: given.bytes("maxBytes", KIB, 256 * MIB)?.unwrap_or(MIB as usize),
+        max_delay: given.ms("maxDelayMs")?.unwrap_or(Duration::from_secs(1)),
+    };
+    given.none_left()?;
+    Ok(batch)
+}
+
+fn transport(fields: &mut Fields) -> Checked<Transport> {
+    let mut given = fields.object("transport")?;
+    let formats = [("auto", Format::Auto), ("single", Format::Single), ("ndjson", Format::Ndjson)];
+    let compressions = [
+        ("auto", Compression::Auto),
+        ("none", Compression::None),
+        ("gzip", Compression::Gzip),
+        ("zstd", Compression::Zstd),
+    ];
+    let transport = Transport {
+        format: given.choice("format", &formats)?.unwrap_or(Format::Auto),
+        compression: given.choice("compression", &compressions)?.unwrap_or(Compression::Auto),
+        timeout: given.ms("timeoutMs")?.unwrap_or(Duration::from_secs(10)),
+        max_concurrent: given.count("maxConcurrent", 1, 256)?.unwrap_or(4),
+    };
+    given.none_left()?;
+    Ok(transport)
+}
+
+fn retry(fields: &mut Fields) -> Checked<Retry> {
+    let mut given = fields.object("retry")?;
+    let retry = Retry {
+        max_age: given.ms("maxAgeMs")?.unwrap_or(Duration::from_secs(10 * 60)),
+        base: given.ms("baseMs")?.unwrap_or(Duration::from_millis(500)),
+        max: given.ms("maxMs")?.unwrap_or(Duration::from_secs(30)),
+    };
+    given.none_left()?;
+    Ok(retry)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+use super::*;
+
+fn settings(options: &str, environment: &str) -> Checked<Settings> {
+    Settings::from_options(options, &Environment::from_json(environment))
+}
+
+#[test]
+fn without_options_the_documented_defaults_hold() {
+    let s = settings("{}", "{}").unwrap();
+    assert_eq!(s.traces, Endpoint { url: "https://traces.fallom.com".into(), api_key: None });
+    assert_eq!(s.configs.url, "https://configs.fallom.com");
+    assert_eq!(s.prompts.url, "https://prompts.fallom.com");
+    assert!(s.enabled && s.capture_content && !s.debug);
+    assert_eq!(s.max_span_bytes, 1_048_576);
+    assert_eq!(s.max_queue_bytes, 67_108_864);
+    assert_eq!(s.max_open, Duration::from_secs(1800));
+    assert_eq!(s.batch, Batch { max_spans: 512, max_bytes: 1_048_576, max_delay: Duration::from_secs(1) });
+    assert_eq!(s.transport.timeout, Duration::from_secs(10));
+    assert_eq!(s.transport.max_concurrent, 4);
+    assert_eq!(s.retry.max_age, Duration::from_secs(600));
+    assert_eq!(s.retry.base, Duration::from_millis(500));
+    assert_eq!(s.retry.max, Duration::from_secs(30));
+    assert_eq!(s.exit_timeout, Duration::from_secs(2));
+}
+
+#[test]
+fn an_option_beats_its_variable_which_beats_the_base_url() {
+    let environment = r#"{"FALLOM_API_KEY":"env","FALLOM_BASE_URL":"http://base/","FALLOM_PROMPTS_URL":"http://prompts"}"#;
+    let s = settings(r#"{"apiKey":"given","tracesUrl":"http://traces//"}"#, environment).unwrap();
+    assert_eq!(s.traces, Endpoint { url: "http://traces".into(), api_key: Some("given".into()) });
+    assert_eq!(s.prompts.url, "http://prompts");
+    assert_eq!(s.configs.url, "http://base");
+}
+
+#[test]
+fn an_empty_string_counts_as_absent() {
+    let s = settings(r#"{"apiKey":"","tracesUrl":""}"#, r#"{"FALLOM_API_KEY":""}"#).unwrap();
+    assert_eq!(s.traces, Endpoint { url: TRACES_URL.into(), api_key: None });
+}
+
+#[test]
+fn content_capture_is_off_when_either_place_says_so() {
+    for (options, environment, captured) in [
+        ("{}", "{}", true),
+        (r#"{"captureContent":false}"#, "{}", false),
+        (r#"{"captureContent":true}"#, r#"{"FALLOM_CAPTURE_CONTENT":"No"}"#, false),
+        (r#"{"captureContent":false}"#, r#"{"FALLOM_CAPTURE_CONTENT":"1"}"#, false),
+        ("{}", r#"{"FALLOM_CAPTURE_CONTENT":"0"}"#, false),
+        ("{}", r#"{"FALLOM_CAPTURE_CONTENT":"maybe"}"#, true),
+    ] {
+        let s = settings(options, environment).unwrap();
+        assert_eq!(s.capture_content, captured, "{options} {environment}");
+    }
+}
+
+#[test]
+fn a_misused_option_is_named_and_its_value_is_not_repeated() {
+    for (options, named) in [
+        (r#"{"apiKey":7}"#, "'apiKey'"),
+        (r#"{"tracesUrl":"ftp://x"}"#, "'tracesUrl'"),
+        (r#"{"captureContent":"no"}"#, "'captureContent'"),
+        (r#"{"maxSpanBytes":1.5}"#, "'maxSpanBytes'"),
+        (r#"{"maxSpanBytes":10}"#, "'maxSpanBytes'"),
+        (r#"{"maxQueueBytes":"NaN"}"#, "'maxQueueBytes'"),
+        (r#"{"maxOpenMs":-1}"#, "'maxOpenMs'"),
+        (r#"{"batch":5}"#, "'batch'"),
+        (r#"{"batch":{"maxSpans":0}}"#, "'batch.maxSpans'"),
+        (r#"{"transport":{"format":"xml"}}"#, "'transport.format'"),
+        (r#"{"retry":{"baseMs":true}}"#, "'retry.baseMs'"),
+        (r#"{"retry":{"base":1}}"#, "'retry.base' is not known"),
+        (r#"{"api_key":"k"}"#, "'api_key' is not known"),
+        (r#"{"spool":true}"#, "'spool' is not known"),
+    ] {
+        let text = settings(options, "{}").unwrap_err();
+        assert!(text.contains(named), "{options}: {text}");
+    }
+    assert!(settings("[]", "{}").is_err());
+    assert!(!settings(r#"{"apiKey":{"secret":"s3cret"}}"#, "{}").unwrap_err().contains("s3cret"));
+}
+
+#[test]
+fn a_second_init_names_what_it_cannot_change() {
+    let first = settings("{}", "{}").unwrap();
+    let second = settings(r#"{"apiKey":"new","batch":{"maxSpans":1},"debug":true}"#, "{}").unwrap();
+    assert_eq!(second.fixed_differences(&first), ["debug", "batch"]);
+}
