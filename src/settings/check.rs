@@ -20,7 +20,10 @@ pub struct Fields {
 impl Fields {
     pub fn of_object(prefix: &str, text: &str) -> Checked<Self> {
         match serde_json::from_str(text) {
-            Ok(Value::Object(given)) => Ok(Fields { prefix: prefix.to_owned(), given }),
+            Ok(Value::Object(given)) => Ok(Fields {
+                prefix: prefix.to_owned(),
+                given,
+            }),
             _ => Err("The options must be an object.".to_owned()),
         }
     }
@@ -32,7 +35,10 @@ impl Fields {
             Some(Value::Object(given)) => given,
             Some(other) => return Err(self.misuse(name, "an object", &other)),
         };
-        Ok(Fields { prefix: format!("{}{name}.", self.prefix), given })
+        Ok(Fields {
+            prefix: format!("{}{name}.", self.prefix),
+            given,
+        })
     }
 
     /// A text; the empty one counts as absent (`wire.md`, "Where").
@@ -46,7 +52,9 @@ impl Fields {
 
     /// A base URL, its trailing slashes dropped.
     pub fn url(&mut self, name: &str) -> Checked<Option<String>> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         match clean_url(&text) {
             Some(url) => Ok(Some(url)),
             None => Err(self.misuse(name, "an http:// or https:// URL", &Value::String(text))),
@@ -81,15 +89,25 @@ impl Fields {
     }
 
     pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Checked<Option<T>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         let chosen = choices.iter().find(|(choice, _)| value.as_str() == Some(choice));
         match chosen {
             Some((_, meaning)) => Ok(Some(*meaning)),
             None => {
-                let names: Vec<String> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();
+                let names: Vec<String> = choices
+                    .iter()
+                    .map(|(choice, _)| format!("\"{choice}\""))
+                    .collect();
                 Err(self.misuse(name, &format!("one of {}", names.join(", ")), &value))
             }
         }
+    }
+
+    /// Whether the option was given and not taken yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.get(name).is_some_and(|value| !value.is_null())
     }
 
     /// An option that nobody took is one that does not exist (yet).
@@ -101,9 +119,13 @@ impl Fields {
     }
 
     fn whole(&mut self, name: &str, what: &str, least: u64, most: u64) -> Checked<Option<usize>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         // 1e6 is a whole number in JavaScript, but a float in its JSON text.
-        let whole = value.as_f64().filter(|number| number.fract() == 0.0 && *number >= least as f64);
+        let whole = value
+            .as_f64()
+            .filter(|number| number.fract() == 0.0 && *number >= least as f64);
         match whole.filter(|number| *number <= most as f64) {
             Some(number) => Ok(Some(number as usize)),
             None => Err(self.misuse(name, &format!("{what} from {least} to {most}"), &value)),
@@ -132,7 +154,9 @@ impl Fields {
 /// An http(s) URL without its trailing slashes.
 pub fn clean_url(text: &str) -> Option<String> {
     let trimmed = text.trim().trim_end_matches('/');
-    let rest = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"))?;
+    let rest = trimmed
+        .strip_prefix("https://")
+        .or_else(|| trimmed.strip_prefix("http://"))?;
     let plain = !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
     plain.then(|| trimmed.to_owned())
 }

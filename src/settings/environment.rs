@@ -15,6 +15,18 @@ impl Environment {
         Environment(serde_json::from_str(text).unwrap_or_default())
     }
 
+    /// The same environment, as if it held no key.
+    #[must_use]
+    pub fn without_key(&self) -> Self {
+        Environment(
+            self.0
+                .iter()
+                .filter(|(name, _)| *name != "FALLOM_API_KEY")
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect(),
+        )
+    }
+
     pub fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).filter(|value| !value.is_empty()).cloned()
     }
@@ -24,7 +36,9 @@ impl Environment {
         let text = self.text(name)?;
         let url = clean_url(&text);
         if url.is_none() {
-            warn_once(&format!("{name} is not an http:// or https:// URL; it is ignored."));
+            warn_once(&format!(
+                "{name} is not an http:// or https:// URL; it is ignored."
+            ));
         }
         url
     }

@@ -1,0 +1,51 @@
+//! `flush`, `shutdown`, and the blocking drain at the end of the process.
+
+use std::time::Duration;
+
+use napi::bindgen_prelude::{Env, Object};
+use napi_derive::napi;
+
+use super::guard::guard;
+use crate::core;
+use crate::pipeline::FlushResult;
+
+/// A promise of the JSON text of a `FlushResult`.
+#[napi(catch_unwind)]
+pub fn flush<'env>(env: &'env Env, timeout_ms: f64) -> napi::Result<Object<'env>> {
+    settle(env, timeout_ms, false)
+}
+
+/// As `flush`; later spans are not taken.
+#[napi(catch_unwind)]
+pub fn shutdown<'env>(env: &'env Env, timeout_ms: f64) -> napi::Result<Object<'env>> {
+    settle(env, timeout_ms, true)
+}
+
+/// Blocks until all is delivered, at most `exitTimeoutMs`.
+#[napi(catch_unwind)]
+pub fn drain() {
+    guard((), || {
+        if let Some(core) = core::running() {
+            core.drain();
+        }
+    });
+}
+
+fn settle(env: &Env, timeout_ms: f64, then_stop: bool) -> napi::Result<Object<'_>> {
+    let (deferred, promise) = env.create_deferred()?;
+    let done = move |result: FlushResult| deferred.resolve(move |_| Ok(json(&result)));
+    match core::running() {
+        Some(core) => core.flush(timeout(timeout_ms), then_stop, done),
+        None => done(FlushResult::default()),
+    }
+    Ok(promise)
+}
+
+fn json(result: &FlushResult) -> String {
+    serde_json::to_string(result).unwrap_or_default()
+}
+
+/// What is no time counts as none at all.
+fn timeout(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
+}

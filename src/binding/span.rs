@@ -1,0 +1,45 @@
+//! A span crosses twice at most: without arguments when it starts, with its bytes when it ends.
+
+use napi_derive::napi;
+
+use super::guard::guard;
+use crate::core;
+use crate::diagnostics::warn_once;
+
+const RECORDING: u32 = 1;
+const CAPTURE: u32 = 2;
+const LINK: u32 = 4;
+
+/// Counts a span as open; bits of `OpenFlags`, 0 if it is not to be recorded.
+#[napi(catch_unwind)]
+pub fn open() -> u32 {
+    guard(0, || {
+        let Some(core) = core::running() else {
+            warn_once("fallom.init was not called: the application runs untraced.");
+            return 0;
+        };
+        core.open().map_or(0, |opened| {
+            let capture = if opened.capture_content { CAPTURE } else { 0 };
+            let link = if opened.link { LINK } else { 0 };
+            RECORDING | capture | link
+        })
+    })
+}
+
+/// Takes a finished span; the bytes are copied.
+#[napi(catch_unwind)]
+pub fn record(envelope: &[u8]) {
+    guard((), || {
+        if let Some(core) = core::running() {
+            core.record(envelope.to_vec());
+        }
+    });
+}
+
+/// How long a span may stay open, in ms.
+#[napi(catch_unwind)]
+pub fn max_open_ms() -> f64 {
+    guard(f64::MAX, || {
+        core::running().map_or(f64::MAX, |core| core.max_open().as_secs_f64() * 1000.0)
+    })
+}

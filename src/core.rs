@@ -1,0 +1,277 @@
+//! What there is one of per process, shared by every thread that loads the package: the settings, the pipeline,
+//! the catalog, the linking, and the one thread on which they work. Started by the first `init`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use serde_json::{Map, Value};
+
+use crate::assignment::targeting::Context;
+use crate::catalog::{AssignedModel, RenderedPrompt, Variables};
+use crate::diagnostics::{debug, set_debug, warn_once};
+use crate::linking::Linking;
+use crate::pipeline::{Encoder, FlushResult, Pipeline, Stats};
+use crate::refresh::{Catalog, Miss, Read};
+use crate::settings::{Endpoint, Environment, Settings};
+use crate::transport::Http;
+use crate::wire::fallom::PromptLink;
+
+/// The name that the thread shows in a debugger.
+const THREAD: &str = "fallom-trace";
+
+/// How a span is to be recorded, or that it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub capture_content: bool,
+    /// Prompts were fetched: the texts of the call are wanted.
+    pub link: bool,
+}
+
+/// The running core.
+pub struct Core {
+    runtime: tokio::runtime::Handle,
+    settings: RwLock<Arc<Settings>>,
+    /// Whether `init` was called, and not only `prompts.init` or `models.init`.
+    initialized: AtomicBool,
+    pipeline: Pipeline,
+    catalog: Catalog,
+    linking: Arc<Linking>,
+}
+
+static CORE: RwLock<Option<Arc<Core>>> = RwLock::new(None);
+/// Two threads that call `init` at once start one core.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// The running core, if `init` was called.
+pub fn running() -> Option<Arc<Core>> {
+    CORE.read().clone()
+}
+
+/// `fallom.init`: checks the options and starts the core, or changes its key and URLs.
+///
+/// # Errors
+/// A text for the user that names the misused option.
+pub fn init(options: &str, environment: &Environment) -> Result<(), String> {
+    let _starting = STARTING.lock();
+    let Some(core) = running() else {
+        start(first_settings(options, environment)?, true);
+        return Ok(());
+    };
+    if !core.initialized.swap(true, Ordering::Relaxed) {
+        // So far only `prompts.init` or `models.init` was called: this is the first that speaks of tracing.
+        core.reconfigure(first_settings(options, environment)?);
+        return Ok(());
+    }
+    let current = Arc::clone(&core.settings.read());
+    let (settings, ignored) = current.again(options, environment)?;
+    if !ignored.is_empty() {
+        warn_once(&format!(
+            "init was called before: its {} stay as they were.",
+            ignored.join(", ")
+        ));
+    }
+    core.reconfigure(settings);
+    Ok(())
+}
+
+fn first_settings(options: &str, environment: &Environment) -> Result<Settings, String> {
+    let settings = Settings::from_options(options, environment)?;
+    if settings.enabled && settings.traces.api_key.is_none() {
+        warn_once(
+            "There is no apiKey: the application runs untraced. Pass apiKey to init, or set FALLOM_API_KEY.",
+        );
+    }
+    Ok(settings)
+}
+
+/// `prompts.init` and `models.init`: another key or URL for one service. Starts the core, if nothing has.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_catalog(read: &Read, options: &str, environment: &Environment) -> Result<(), String> {
+    let _starting = STARTING.lock();
+    let core = match running() {
+        Some(core) => core,
+        // Without a key of its own, tracing stays off until `init`.
+        None => match start(Settings::from_options("{}", &environment.without_key())?, false) {
+            Some(core) => core,
+            None => return Ok(()),
+        },
+    };
+    let variable = if *read == Read::Prompts {
+        "FALLOM_PROMPTS_URL"
+    } else {
+        "FALLOM_CONFIGS_URL"
+    };
+    let endpoint = Endpoint::from_options(options, environment, variable, &core.catalog.endpoint(read))?;
+    core.catalog.reconfigure(read, endpoint);
+    Ok(())
+}
+
+/// Starts the thread. If that fails, the application runs untraced.
+fn start(settings: Settings, initialized: bool) -> Option<Arc<Core>> {
+    set_debug(settings.debug);
+    debug(|| format!("spans go to {}", settings.traces.url));
+    let started = Core::start(settings, initialized).map_err(|reason| {
+        warn_once(&format!(
+            "The tracer could not start ({reason}): the application runs untraced."
+        ));
+    });
+    let core = Arc::new(started.ok()?);
+    *CORE.write() = Some(Arc::clone(&core));
+    Some(core)
+}
+
+impl Core {
+    fn start(settings: Settings, initialized: bool) -> Result<Self, String> {
+        let http = Arc::new(Http::new(settings.extra_ca_certs.as_deref())?);
+        let runtime = spawn_runtime().map_err(|error| error.to_string())?;
+        let settings = Arc::new(settings);
+        let linking = Arc::new(Linking::default());
+        let encoder = Encoder::new(Arc::clone(&linking));
+        Ok(Core {
+            pipeline: Pipeline::start(&runtime, Arc::clone(&settings), Arc::clone(&http), encoder),
+            catalog: Catalog::start(&runtime, &settings, http),
+            settings: RwLock::new(settings),
+            initialized: AtomicBool::new(initialized),
+            linking,
+            runtime,
+        })
+    }
+
+    fn reconfigure(&self, settings: Settings) {
+        set_debug(settings.debug);
+        let settings = Arc::new(settings);
+        *self.settings.write() = Arc::clone(&settings);
+        self.catalog.set_timing(&settings);
+        self.catalog.reconfigure(&Read::Prompts, settings.prompts.clone());
+        self.catalog.reconfigure(&Read::Configs, settings.configs.clone());
+        self.pipeline.reconfigure(settings);
+    }
+
+    /// Counts a span as open. Nothing if it is not to be recorded at all.
+    pub fn open(&self) -> Option<Opened> {
+        let opened = {
+            let settings = self.settings.read();
+            if !settings.enabled || settings.traces.api_key.is_none() {
+                return None;
+            }
+            Opened {
+                capture_content: settings.capture_content,
+                link: self.linking.any(),
+            }
+        };
+        self.pipeline.open().then_some(opened)
+    }
+
+    pub fn record(&self, envelope: Vec<u8>) {
+        self.pipeline.record(envelope);
+    }
+
+    pub fn max_open(&self) -> Duration {
+        self.settings.read().max_open
+    }
+
+    /// Blocks until all is delivered, at most `exitTimeoutMs`.
+    pub fn drain(&self) {
+        let timeout = self.settings.read().exit_timeout;
+        self.pipeline.drain(timeout);
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.pipeline.stats()
+    }
+
+    /// Flushes in the background; `done` is called on the core's thread.
+    pub fn flush(&self, timeout: Duration, then_stop: bool, done: impl FnOnce(FlushResult) + Send + 'static) {
+        let pipeline = self.pipeline.clone();
+        self.runtime.spawn(async move {
+            done(if then_stop {
+                pipeline.shutdown(timeout).await
+            } else {
+                pipeline.flush(timeout).await
+            });
+        });
+    }
+
+    /// Reads what an answer lacked; `done` is called on the core's thread.
+    pub fn load(self: &Arc<Self>, read: Read, done: impl FnOnce() + Send + 'static) {
+        let core = Arc::clone(self);
+        self.runtime.spawn(async move {
+            core.catalog.load(&read).await;
+            done();
+        });
+    }
+
+    /// # Errors
+    /// [`Miss`].
+    pub fn prompt(
+        &self,
+        key: &str,
+        version: Option<i64>,
+        variables: &Variables,
+    ) -> Result<RenderedPrompt, Miss> {
+        let prompt = self.catalog.prompt(key, version, variables)?;
+        self.remember(&prompt);
+        Ok(prompt)
+    }
+
+    /// # Errors
+    /// [`Miss`].
+    pub fn prompt_ab(
+        &self,
+        test: &str,
+        session_id: &str,
+        variables: &Variables,
+    ) -> Result<RenderedPrompt, Miss> {
+        let prompt = self.catalog.prompt_ab(test, session_id, variables)?;
+        self.remember(&prompt);
+        if let Some(choice) = &prompt.ab {
+            let link = PromptLink {
+                prompt_key: Some(prompt.key.clone()),
+                prompt_version: Some(prompt.version),
+                prompt_ab_test_key: Some(choice.test_key.clone()),
+                prompt_variant_index: Some(choice.variant_index),
+            };
+            self.linking.assigned(session_id, link);
+        }
+        Ok(prompt)
+    }
+
+    /// # Errors
+    /// [`Miss`].
+    pub fn model(
+        &self,
+        key: &str,
+        session_id: &str,
+        version: Option<i64>,
+        customer_id: Option<&str>,
+        context: Map<String, Value>,
+    ) -> Result<AssignedModel, Miss> {
+        self.catalog
+            .model(key, session_id, version, &Context::new(context, customer_id))
+    }
+
+    fn remember(&self, prompt: &RenderedPrompt) {
+        self.linking.rendered(
+            &prompt.key,
+            prompt.version,
+            [prompt.system.as_str(), prompt.user.as_str()],
+        );
+    }
+}
+
+/// One current-thread runtime on a thread of its own: the user's event loop and its thread pool stay free, and a
+/// private thread does not hold the process open.
+fn spawn_runtime() -> std::io::Result<tokio::runtime::Handle> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new()
+        .name(THREAD.to_owned())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(handle)
+}

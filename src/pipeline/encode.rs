@@ -1,0 +1,245 @@
+//! One finished span becomes the bytes that stand for it on the wire.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::linking::Linking;
+use crate::payload::{self, Content, Fitted};
+use crate::span::FinishedSpan;
+use crate::wire::fallom::{Kind, PromptLink, SDK, SDK_VERSION, Status, WireSpan};
+use crate::wire::time::iso;
+
+/// An error's message is kept to this (`spans.md`, "Failure").
+const MOST_ERROR_BYTES: usize = 4 * 1024;
+/// An escaped character takes at most six bytes for one (`\u001f`): below this share of the limit nothing can be
+/// too long, and need not be measured.
+const WORST_ESCAPE: usize = 6;
+/// Room for the names of the content's attributes and for `fallom.truncated_bytes`.
+const NAMES: usize = 160;
+/// Content in the attributes of a manual span, as JSON text (`spans.md`, "Manual spans").
+const MANUAL_CONTENT: [&str; 2] = ["input", "output"];
+
+/// Why a span has no bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum EncodeError {
+    /// Not a span of the shim's.
+    Unreadable(String),
+    /// More than `maxSpanBytes` even without its content.
+    TooLarge,
+}
+
+impl std::fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EncodeError::Unreadable(reason) => write!(f, "it is no span ({reason})"),
+            EncodeError::TooLarge => write!(f, "it is longer than maxSpanBytes even without its content"),
+        }
+    }
+}
+
+/// Writes spans, and links them to their prompts.
+pub struct Encoder {
+    linking: Arc<Linking>,
+}
+
+impl Encoder {
+    pub fn new(linking: Arc<Linking>) -> Self {
+        Encoder { linking }
+    }
+
+    /// The wire's JSON of an envelope (see `FinishedSpan`), at most `max_span_bytes` long.
+    ///
+    /// # Errors
+    /// See [`EncodeError`].
+    pub fn encode(&self, envelope: &[u8], max_span_bytes: usize) -> Result<Vec<u8>, EncodeError> {
+        let text = payload::decode(envelope);
+        let text = payload::well_formed(&text);
+        let span: FinishedSpan =
+            serde_json::from_str(&text).map_err(|error| EncodeError::Unreadable(error.to_string()))?;
+        let link = self.link(&span);
+        let may_be_long = envelope.len().saturating_mul(WORST_ESCAPE) + NAMES > max_span_bytes;
+
+        let mut content = Texts::of(&span);
+        let manual = span.request.is_none() && span.response.is_none();
+        let is_agent = span.kind == Kind::Agent;
+        let mut wire = wire_span(span, link);
+        if manual {
+            content.take_manual(&mut wire.attributes);
+        }
+        let budget = if may_be_long {
+            budget(&mut wire, max_span_bytes)?
+        } else {
+            usize::MAX
+        };
+        content.put(&mut wire.attributes, manual, is_agent, budget);
+        let bytes = serde_json::to_vec(&wire).map_err(|error| EncodeError::Unreadable(error.to_string()))?;
+        if bytes.len() > max_span_bytes {
+            Err(EncodeError::TooLarge)
+        } else {
+            Ok(bytes)
+        }
+    }
+
+    fn link(&self, span: &FinishedSpan) -> PromptLink {
+        if !matches!(span.kind, Kind::Agent | Kind::Llm) || !self.linking.any() {
+            return PromptLink::default();
+        }
+        let messages: Value = span
+            .request
+            .and_then(|request| serde_json::from_str(request.get()).ok())
+            .unwrap_or_default();
+        let mut texts: Vec<&str> = span.link_texts.iter().map(String::as_str).collect();
+        collect_texts(&messages, &mut texts);
+        self.linking.of_call(&span.session.session_id, texts)
+    }
+}
+
+/// Bytes left for content beside the rest of the span. A rest that is itself too long is shortened.
+fn budget(wire: &mut WireSpan, max_span_bytes: usize) -> Result<usize, EncodeError> {
+    let mut rest = length(wire);
+    if rest > max_span_bytes / 2 {
+        shorten_attributes(&mut wire.attributes, max_span_bytes / 2);
+        rest = length(wire);
+    }
+    max_span_bytes
+        .checked_sub(rest + NAMES)
+        .ok_or(EncodeError::TooLarge)
+}
+
+/// The content of a span while it is made to fit.
+struct Texts {
+    request: Option<String>,
+    response: Option<String>,
+}
+
+impl Texts {
+    fn of(span: &FinishedSpan) -> Self {
+        let text = |raw: Option<&RawValue>| raw.map(|raw| payload::without_data_urls(raw.get()).into_owned());
+        Texts {
+            request: text(span.request),
+            response: text(span.response),
+        }
+    }
+
+    /// `input` and `output` of a manual span stand among its attributes.
+    fn take_manual(&mut self, attributes: &mut Map<String, Value>) {
+        let mut take = |name: &str| match attributes.shift_remove(name)? {
+            Value::String(text) => Some(payload::without_data_urls(&text).into_owned()),
+            other => Some(other.to_string()),
+        };
+        self.request = take(MANUAL_CONTENT[0]);
+        self.response = take(MANUAL_CONTENT[1]);
+    }
+
+    fn put(&self, attributes: &mut Map<String, Value>, manual: bool, is_agent: bool, budget: usize) {
+        let content = Content {
+            request: self.request.as_deref(),
+            response: self.response.as_deref(),
+        };
+        let Fitted {
+            request,
+            response,
+            truncated_bytes,
+        } = if is_agent {
+            payload::fit_agent(content, budget)
+        } else {
+            payload::fit_tool(content, budget)
+        };
+        let [request_name, response_name] = if manual {
+            MANUAL_CONTENT
+        } else {
+            ["fallom.raw.request", "fallom.raw.response"]
+        };
+        for (name, text) in [(request_name, request), (response_name, response)] {
+            if let Some(text) = text {
+                attributes.insert(name.to_owned(), Value::String(text.into_owned()));
+            }
+        }
+        if truncated_bytes > 0 {
+            attributes.insert("fallom.truncated_bytes".to_owned(), truncated_bytes.into());
+        }
+    }
+}
+
+/// The span without its content.
+fn wire_span(span: FinishedSpan, prompt: PromptLink) -> WireSpan {
+    let end_ms = span.end_ms.max(span.start_ms);
+    let error_message = (span.status == Status::Error).then(|| {
+        let message = span.error_message.unwrap_or_else(|| "failed".to_owned());
+        payload::fit_string(&message, MOST_ERROR_BYTES).0.into_owned()
+    });
+    let mut attributes = Map::new();
+    attributes.insert("fallom.sdk_version".to_owned(), SDK_VERSION.into());
+    attributes.insert("fallom.sdk".to_owned(), SDK.into());
+    attributes.extend(span.attributes.into_iter().filter(|(_, value)| is_scalar(value)));
+    for (name, raw) in [
+        ("fallom.raw.usage", span.usage),
+        ("fallom.raw.metadata", span.metadata),
+        ("fallom.raw.timings", span.timings),
+    ] {
+        if let Some(raw) = raw {
+            attributes.insert(name.to_owned(), raw.get().into());
+        }
+    }
+    WireSpan {
+        session: span.session,
+        trace_id: span.trace_id,
+        span_id: span.span_id,
+        parent_span_id: span.parent_span_id,
+        name: span.name,
+        kind: span.kind,
+        model: span.model,
+        start_time: iso(span.start_ms),
+        end_time: iso(end_ms),
+        duration_ms: end_ms.abs_diff(span.start_ms),
+        status: span.status,
+        error_message,
+        time_to_first_token_ms: span.time_to_first_token_ms,
+        is_streaming: span.is_streaming.filter(|streaming| *streaming),
+        prompt,
+        attributes,
+    }
+}
+
+fn is_scalar(value: &Value) -> bool {
+    matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
+}
+
+fn length(wire: &WireSpan) -> usize {
+    serde_json::to_vec(wire).map_or(usize::MAX / 2, |bytes| bytes.len())
+}
+
+/// Text attributes of a user's own share what room there is; the short ones stay as they are.
+fn shorten_attributes(attributes: &mut Map<String, Value>, budget: usize) {
+    let texts = attributes
+        .values()
+        .filter(|value| value.is_string())
+        .count()
+        .max(1);
+    let each = budget / texts;
+    for (name, value) in attributes.iter_mut() {
+        if let Value::String(text) = value
+            && !name.starts_with("fallom.")
+        {
+            *text = payload::fit_string(text, each).0.into_owned();
+        }
+    }
+}
+
+/// The texts of messages: a message's own, its content, and those of its parts.
+fn collect_texts<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        Value::Object(fields) => {
+            for name in ["content", "text", "parts"] {
+                if let Some(value) = fields.get(name) {
+                    collect_texts(value, texts);
+                }
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,104 @@
+//! A flush waits for what was queued and in flight when it was called.
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+/// What became of the spans that were there when `flush` was called (`options.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FlushResult {
+    pub delivered: u64,
+    pub spooled: u64,
+    pub dropped: u64,
+    pub pending: u64,
+    pub timed_out: bool,
+}
+
+/// How a span's way ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    Delivered,
+    Dropped,
+}
+
+/// One flush under way.
+struct Waiter {
+    id: u64,
+    /// Spans numbered below this were there when it began.
+    mark: u64,
+    so_far: FlushResult,
+    done: oneshot::Sender<()>,
+}
+
+/// The flushes under way.
+#[derive(Default)]
+pub struct Waiters {
+    waiting: Vec<Waiter>,
+    /// Results that nobody has taken yet, by the flush's id.
+    next_id: u64,
+    finished: Vec<(u64, FlushResult)>,
+}
+
+impl Waiters {
+    /// Begins a flush of the `pending` spans numbered below `mark`. The receiver fires when all have settled.
+    pub fn begin(&mut self, mark: u64, pending: u64) -> (u64, oneshot::Receiver<()>) {
+        let (done, receiver) = oneshot::channel();
+        let id = self.next_id;
+        self.next_id += 1;
+        let so_far = FlushResult {
+            pending,
+            ..FlushResult::default()
+        };
+        self.waiting.push(Waiter {
+            id,
+            mark,
+            so_far,
+            done,
+        });
+        self.finish_those_done();
+        (id, receiver)
+    }
+
+    /// Ends a flush and says what became of its spans.
+    pub fn end(&mut self, id: u64) -> FlushResult {
+        if let Some(at) = self.finished.iter().position(|(finished, _)| *finished == id) {
+            return self.finished.swap_remove(at).1;
+        }
+        let Some(at) = self.waiting.iter().position(|waiter| waiter.id == id) else {
+            return FlushResult::default();
+        };
+        let so_far = self.waiting.swap_remove(at).so_far;
+        FlushResult {
+            timed_out: so_far.pending > 0,
+            ..so_far
+        }
+    }
+
+    /// The span numbered `seq` has settled.
+    pub fn settle(&mut self, seq: u64, how: Settled) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for waiter in self.waiting.iter_mut().filter(|waiter| seq < waiter.mark) {
+            waiter.so_far.pending = waiter.so_far.pending.saturating_sub(1);
+            match how {
+                Settled::Delivered => waiter.so_far.delivered += 1,
+                Settled::Dropped => waiter.so_far.dropped += 1,
+            }
+        }
+        self.finish_those_done();
+    }
+
+    fn finish_those_done(&mut self) {
+        let mut at = 0;
+        while let Some(waiter) = self.waiting.get(at) {
+            if waiter.so_far.pending > 0 {
+                at += 1;
+                continue;
+            }
+            let waiter = self.waiting.swap_remove(at);
+            self.finished.push((waiter.id, waiter.so_far));
+            let _ = waiter.done.send(());
+        }
+    }
+}

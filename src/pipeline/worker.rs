@@ -1,0 +1,282 @@
+//! The thread that encodes and sends, and the handle by which the event loop reaches it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::sync::Notify;
+
+use super::encode::{EncodeError, Encoder};
+use super::flush::FlushResult;
+use super::ledger::{DropReason, Stats};
+use super::queue::{Queued, State, Unit};
+use crate::diagnostics::{debug, warn_once};
+use crate::settings::Settings;
+use crate::transport::{Answer, Form, Http, Post};
+
+/// Spans encoded in a row before requests get their turn.
+const ENCODE_AT_ONCE: usize = 64;
+/// With nothing to do, the thread still looks once in this time.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Takes finished spans and delivers them.
+#[derive(Clone)]
+pub struct Pipeline {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Signalled when nothing is queued or in flight any more.
+    settled: Condvar,
+    wake: Notify,
+    settings: RwLock<Arc<Settings>>,
+    http: Arc<Http>,
+    encoder: Encoder,
+}
+
+impl Pipeline {
+    /// Starts delivering on the given runtime.
+    pub fn start(
+        runtime: &tokio::runtime::Handle,
+        settings: Arc<Settings>,
+        http: Arc<Http>,
+        encoder: Encoder,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new()),
+            settled: Condvar::new(),
+            wake: Notify::new(),
+            settings: RwLock::new(settings),
+            http,
+            encoder,
+        });
+        runtime.spawn(run(Arc::clone(&shared)));
+        Pipeline { shared }
+    }
+
+    /// A new key or URL: sending resumes, also after a 401 or a shutdown.
+    pub fn reconfigure(&self, settings: Arc<Settings>) {
+        *self.shared.settings.write() = settings;
+        {
+            let mut state = self.shared.state.lock();
+            state.unauthorized = false;
+            state.stopped = false;
+            state.circuit.succeeded();
+        }
+        self.shared.wake.notify_one();
+    }
+
+    /// Counts a span as open. `false` after a shutdown: it is not to be recorded.
+    pub fn open(&self) -> bool {
+        let mut state = self.shared.state.lock();
+        if state.stopped {
+            return false;
+        }
+        state.stats.start();
+        true
+    }
+
+    /// Takes a finished span's envelope.
+    pub fn record(&self, envelope: Vec<u8>) {
+        let most = self.shared.settings.read().max_queue_bytes;
+        self.shared.state.lock().push(envelope, most);
+        self.shared.wake.notify_one();
+    }
+
+    /// Waits for all that is queued and in flight now, at most `timeout`.
+    pub async fn flush(&self, timeout: Duration) -> FlushResult {
+        let (id, done) = {
+            let mut state = self.shared.state.lock();
+            state.hurry(Instant::now() + timeout);
+            let (mark, pending) = (state.mark(), state.stats.unsettled());
+            state.waiters.begin(mark, pending)
+        };
+        self.shared.wake.notify_one();
+        let _ = tokio::time::timeout(timeout, done).await;
+        self.shared.state.lock().waiters.end(id)
+    }
+
+    /// Flushes, then takes no more spans.
+    pub async fn shutdown(&self, timeout: Duration) -> FlushResult {
+        let result = self.flush(timeout).await;
+        self.shared.state.lock().stopped = true;
+        result
+    }
+
+    /// Blocks the calling thread until nothing is queued or in flight, at most `timeout`.
+    pub fn drain(&self, timeout: Duration) {
+        let until = Instant::now() + timeout;
+        let mut state = self.shared.state.lock();
+        if state.stats.unsettled() == 0 {
+            return;
+        }
+        state.hurry(until);
+        self.shared.wake.notify_one();
+        while state.stats.unsettled() > 0 {
+            if self.shared.settled.wait_until(&mut state, until).timed_out() {
+                return;
+            }
+        }
+    }
+
+    pub fn stats(&self) -> Stats {
+        let state = self.shared.state.lock();
+        Stats {
+            queued_bytes: state.queued_bytes() as u64,
+            ..state.stats.clone()
+        }
+    }
+}
+
+/// The life of the thread: encode what came in, send what is due, sleep until there is more.
+async fn run(shared: Arc<Shared>) {
+    loop {
+        while encode_some(&shared) {
+            tokio::task::yield_now().await;
+            send_due(&shared);
+        }
+        send_due(&shared);
+        let next = {
+            let state = shared.state.lock();
+            if state.stats.unsettled() == 0 {
+                shared.settled.notify_all();
+            }
+            state.next_wake(&shared.settings.read().batch)
+        };
+        let sleep = next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
+        tokio::select! {
+            () = shared.wake.notified() => {}
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+}
+
+/// Encodes some of what came in. Says whether there was anything.
+fn encode_some(shared: &Shared) -> bool {
+    let raw = shared.state.lock().take_inbox(ENCODE_AT_ONCE);
+    if raw.is_empty() {
+        return false;
+    }
+    let settings = Arc::clone(&shared.settings.read());
+    for span in raw {
+        let encoded = shared.encoder.encode(&span.bytes, settings.max_span_bytes);
+        let mut state = shared.state.lock();
+        match encoded {
+            Ok(bytes) => {
+                let before = span.bytes.len();
+                state.ready(Queued { bytes, ..span }, before, settings.max_queue_bytes);
+            }
+            Err(error) => {
+                let reason = match &error {
+                    EncodeError::TooLarge => DropReason::TooLarge,
+                    EncodeError::Unreadable(_) => DropReason::Rejected,
+                };
+                state.unreadable(&span, reason);
+                drop(state);
+                warn_once(&format!("A span could not be written and was dropped: {error}"));
+            }
+        }
+    }
+    true
+}
+
+/// Starts every request that may go now.
+fn send_due(shared: &Arc<Shared>) {
+    let settings = Arc::clone(&shared.settings.read());
+    loop {
+        let form = shared
+            .http
+            .negotiation
+            .form(&settings.traces.url, &settings.transport);
+        let unit = {
+            let mut state = shared.state.lock();
+            state.next_unit(
+                Instant::now(),
+                &settings.batch,
+                settings.transport.max_concurrent,
+                form,
+            )
+        };
+        let Some(unit) = unit else { return };
+        tokio::spawn(send(Arc::clone(shared), Arc::clone(&settings), unit, form));
+    }
+}
+
+async fn send(shared: Arc<Shared>, settings: Arc<Settings>, unit: Unit, form: Form) {
+    let post = Post {
+        form,
+        body: body_of(&unit),
+        timeout: settings.transport.timeout,
+    };
+    let (answer, bytes) = shared.http.post_spans(&settings.traces, post).await;
+    shared.state.lock().stats.sent_bytes += bytes;
+    settle(&shared, &settings, unit, form, answer);
+    shared.wake.notify_one();
+}
+
+/// One object, or one a line. A single object is a line of NDJSON, too.
+fn body_of(unit: &Unit) -> Vec<u8> {
+    let length = unit.spans.iter().map(|span| span.bytes.len() + 1).sum();
+    let mut body = Vec::with_capacity(length);
+    for (at, span) in unit.spans.iter().enumerate() {
+        if at > 0 {
+            body.push(b'\n');
+        }
+        body.extend_from_slice(&span.bytes);
+    }
+    body
+}
+
+/// What the server's answer means for the spans of the request.
+fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: Answer) {
+    let several = unit.spans.len() > 1;
+    let count = unit.spans.len();
+    let mut state = shared.state.lock();
+    match answer {
+        Answer::Delivered => state.delivered(unit),
+        Answer::Retry {
+            status,
+            after,
+            reason,
+        } => {
+            state.note_error(&reason, status);
+            state.retry(unit, after, &settings.retry);
+            drop(state);
+            debug(|| format!("{count} spans will be sent again: {reason}"));
+        }
+        Answer::Unauthorized { status } => {
+            state.note_error("the apiKey was refused", Some(status));
+            state.unauthorized = true;
+            state.dropped(unit, DropReason::Unauthorized);
+            state.drop_queue(DropReason::Unauthorized);
+            drop(state);
+            warn_once(&format!(
+                "The server refused the key ({status}): spans are dropped until init brings another apiKey (FALLOM_API_KEY)."
+            ));
+        }
+        Answer::UnsupportedForm if form != Form::PLAIN => {
+            shared.http.negotiation.refuse(&settings.traces.url, form);
+            state.resend(unit, several);
+        }
+        Answer::TooLarge | Answer::Refused { .. } if several => state.resend(unit, true),
+        Answer::TooLarge => {
+            state.note_error("the server takes no span of this size", Some(413));
+            state.dropped(unit, DropReason::TooLarge);
+            drop(state);
+            warn_once("A span was larger than the server takes and was dropped. Lower maxSpanBytes.");
+        }
+        Answer::UnsupportedForm => reject(shared, state, unit, 415),
+        Answer::Refused { status } => reject(shared, state, unit, status),
+    }
+}
+
+fn reject(shared: &Shared, mut state: parking_lot::MutexGuard<'_, State>, unit: Unit, status: u16) {
+    let url = &shared.settings.read().traces.url;
+    state.note_error("the server refused a span", Some(status));
+    state.dropped(unit, DropReason::Rejected);
+    drop(state);
+    warn_once(&format!(
+        "{url} refused a span ({status}); it was dropped. Is tracesUrl right?"
+    ));
+}
