@@ -29,6 +29,11 @@ export interface Native {
   /** Writes one line to stderr if `debug` is on. */
   debug(message: string): void;
 
+  /** Keeps where a suspended run stands in its trace, by the run's id; a bounded table. */
+  rememberRun(runId: string, run: string): void;
+  /** What was remembered of a run; `null` as text if nothing was. */
+  recallRun(runId: string): string;
+
   /** JSON text of an `Answer<PromptResult>`. `variables`: JSON text, name to text. */
   prompt(key: string, version: number | undefined, variables: string | undefined): string;
   /** JSON text of an `Answer<PromptResult>`. */
@@ -87,3 +92,136 @@ export interface SpanEnvelope {
   /** Texts that may be a rendered prompt; compared by the core, never sent. */
   link_texts?: string[];
 }
+
+let loaded: Native | undefined;
+
+/** The core, loaded at first use. Where it cannot be loaded, a stand-in that lets the application run untraced. */
+export function native(): Native {
+  loaded ??= load(platform());
+  return loaded;
+}
+
+/** What the core is called on this machine: `<platform>-<arch>[-<abi>]`. */
+export function platform(): string {
+  const name = `${process.platform}-${process.arch}`;
+  if (process.platform === "linux") return `${name}-${isMusl() ? "musl" : "gnu"}`;
+  return process.platform === "win32" ? `${name}-msvc` : name;
+}
+
+function load(target: string): Native {
+  let reason: unknown;
+  for (const local of [true, false]) {
+    try {
+      const addon = addonOf(target, local);
+      if (addon !== undefined) return addon;
+    } catch (error) {
+      // Of "no such file" and "cannot be loaded", the second is worth telling.
+      if (reason === undefined || (error as { code?: unknown } | null)?.code !== "MODULE_NOT_FOUND")
+        reason = error;
+    }
+  }
+  return absent(target, reason);
+}
+
+/**
+ * Loads a build that lies beside this package (`local`), or the package of the platform. File tracers (Next.js
+ * standalone, through nft) follow only static specifiers through a `createRequire` that is written just so;
+ * bundlers without a loader for `.node` leave it alone and still build.
+ */
+function addonOf(target: string, local: boolean): Native | undefined {
+  const { createRequire } = require("node:module") as typeof import("node:module");
+  // In a bundle written as an ES module there is no `__filename`.
+  const find = createRequire(typeof __filename === "string" ? __filename : `${process.cwd()}/`);
+  switch (target) {
+    case "linux-x64-gnu":
+      return local ? find("../fallom-trace.linux-x64-gnu.node") : find("@fallom/trace-linux-x64-gnu");
+    case "linux-arm64-gnu":
+      return local ? find("../fallom-trace.linux-arm64-gnu.node") : find("@fallom/trace-linux-arm64-gnu");
+    case "linux-x64-musl":
+      return local ? find("../fallom-trace.linux-x64-musl.node") : find("@fallom/trace-linux-x64-musl");
+    case "linux-arm64-musl":
+      return local ? find("../fallom-trace.linux-arm64-musl.node") : find("@fallom/trace-linux-arm64-musl");
+    case "darwin-x64":
+      return local ? find("../fallom-trace.darwin-x64.node") : find("@fallom/trace-darwin-x64");
+    case "darwin-arm64":
+      return local ? find("../fallom-trace.darwin-arm64.node") : find("@fallom/trace-darwin-arm64");
+    case "win32-x64-msvc":
+      return local ? find("../fallom-trace.win32-x64-msvc.node") : find("@fallom/trace-win32-x64-msvc");
+    default:
+      return undefined;
+  }
+}
+
+/** Reading `ldd` takes a tenth of the time of a process report, which settles the rest. */
+function isMusl(): boolean {
+  try {
+    const { readFileSync } = require("node:fs") as typeof import("node:fs");
+    const ldd = readFileSync("/usr/bin/ldd", "latin1");
+    if (ldd.includes("musl")) return true;
+    if (ldd.includes("GNU")) return false;
+  } catch {
+    // No `ldd` in a slim image.
+  }
+  try {
+    const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+    return report.header?.glibcVersionRuntime === undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** What stands in for the core: it records nothing, and answers reads with an error that says why. */
+function absent(target: string, reason: unknown): Native {
+  const missing = `native module @fallom/trace-${target} not found`;
+  const why = reason instanceof Error ? ` (${reason.message.split("\n", 1)[0]})` : "";
+  console.warn(
+    `[fallom] ${missing}, so nothing is traced${why}. It is an optional dependency of @fallom/trace: install with ` +
+      "optional dependencies on the platform the application runs on, and keep @fallom/trace out of bundles.",
+  );
+  const error = JSON.stringify({ error: `${missing}: prompts and models cannot be read` });
+  const settled = JSON.stringify({ delivered: 0, spooled: 0, dropped: 0, pending: 0, timedOut: false });
+  const nothing = (): void => {};
+  return {
+    init: nothing,
+    open: () => 0,
+    record: nothing,
+    maxOpenMs: () => Number.MAX_SAFE_INTEGER,
+    flush: async () => settled,
+    shutdown: async () => settled,
+    drain: nothing,
+    stats: () => NO_STATS,
+    warn: (message) => console.warn(`[fallom] ${message}`),
+    debug: nothing,
+    prompt: () => error,
+    promptAB: () => error,
+    model: () => error,
+    load: async () => {},
+    initCatalog: nothing,
+    rememberRun: nothing,
+    recallRun: () => "null",
+  };
+}
+
+const NO_STATS = JSON.stringify({
+  started: 0,
+  open: 0,
+  queued: 0,
+  inFlight: 0,
+  spooled: 0,
+  delivered: 0,
+  dropped: {
+    total: 0,
+    queueFull: 0,
+    tooLarge: 0,
+    rejected: 0,
+    unauthorized: 0,
+    expired: 0,
+    disabled: 0,
+    spoolFull: 0,
+  },
+  queuedBytes: 0,
+  spooledBytes: 0,
+  sentBytes: 0,
+  requests: 0,
+  retries: 0,
+});

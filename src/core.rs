@@ -15,6 +15,7 @@ use crate::linking::Linking;
 use crate::pipeline::{Encoder, FlushResult, Pipeline, Stats};
 use crate::refresh::{Catalog, Miss, Read};
 use crate::settings::{Endpoint, Environment, Settings};
+use crate::suspended::SuspendedRuns;
 use crate::transport::Http;
 use crate::wire::fallom::PromptLink;
 
@@ -38,6 +39,7 @@ pub struct Core {
     pipeline: Pipeline,
     catalog: Catalog,
     linking: Arc<Linking>,
+    suspended: SuspendedRuns,
 }
 
 static CORE: RwLock<Option<Arc<Core>>> = RwLock::new(None);
@@ -137,6 +139,7 @@ impl Core {
             settings: RwLock::new(settings),
             initialized: AtomicBool::new(initialized),
             linking,
+            suspended: SuspendedRuns::default(),
             runtime,
         })
     }
@@ -168,6 +171,15 @@ impl Core {
 
     pub fn record(&self, envelope: Vec<u8>) {
         self.pipeline.record(envelope);
+    }
+
+    /// A suspended run, as the shim described it, for the call that resumes it.
+    pub fn remember_run(&self, run_id: String, run: String) {
+        self.suspended.remember(run_id, run);
+    }
+
+    pub fn recall_run(&self, run_id: &str) -> Option<String> {
+        self.suspended.recall(run_id)
     }
 
     pub fn max_open(&self) -> Duration {

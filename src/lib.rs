@@ -20,6 +20,9 @@ pub mod pipeline;
 /// Keeps the catalog fresh.
 #[cfg(feature = "node")]
 mod refresh;
+/// Runs that wait to be resumed.
+#[cfg(feature = "node")]
+mod suspended;
 /// HTTP: the client, what the server understands, what an answer means.
 #[cfg(feature = "node")]
 pub mod transport;

@@ -55,7 +55,8 @@ export async function startModel(reply, { port = 0 } = {}) {
 
 async function serve(scene, request, response) {
   const api = APIS[request.url.split("?")[0]];
-  if (request.method !== "POST" || !api) return sendJson(response, 404, { error: { message: `no ${request.url} here` } });
+  if (request.method !== "POST" || !api)
+    return sendJson(response, 404, { error: { message: `no ${request.url} here` } });
   const { seen, n } = note(scene, api, request, await textOf(request));
   const gone = new AbortController();
   response.once("close", () => {
@@ -81,7 +82,12 @@ function note(scene, api, request, text) {
   const attempt = (scene.attempts.get(text) ?? 0) + 1;
   scene.attempts.set(text, attempt);
   const body = JSON.parse(text);
-  const seen = { call: viewOf(body, api.name, attempt, scene.items), body, headers: request.headers, state: "open" };
+  const seen = {
+    call: viewOf(body, api.name, attempt, scene.items),
+    body,
+    headers: request.headers,
+    state: "open",
+  };
   return { seen, n: scene.requests.push(seen) };
 }
 
@@ -104,7 +110,9 @@ function sendJson(response, status, body, headers) {
 
 function fail(response, error) {
   if (response.headersSent) return response.destroy();
-  sendJson(response, 500, { error: { message: `the model's reply function failed: ${error?.stack ?? error}` } });
+  sendJson(response, 500, {
+    error: { message: `the model's reply function failed: ${error?.stack ?? error}` },
+  });
 }
 
 async function textOf(request) {

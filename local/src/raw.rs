@@ -30,7 +30,10 @@ struct Use {
 
 impl Raw {
     pub fn new(on: bool) -> Self {
-        Raw { on, kept: Mutex::default() }
+        Raw {
+            on,
+            kept: Mutex::default(),
+        }
     }
 
     /// Bytes read from a connection.
@@ -40,8 +43,8 @@ impl Raw {
         });
     }
 
-    /// A body as it was after decompression.
-    pub fn decompressed(&self, body: &[u8]) {
+    /// A body without its compression, and without the chunks that it came in.
+    pub fn body(&self, body: &[u8]) {
         self.keep(body.len(), |kept| kept.plain.push(body.to_vec()));
     }
 
@@ -58,7 +61,7 @@ impl Raw {
         }
     }
 
-    /// All of it: connections in their order, then the decompressed bodies, each ended by a newline.
+    /// All of it: connections in their order, then the bodies, each ended by a newline.
     pub fn all(&self) -> Result<Vec<u8>, &'static str> {
         if !self.on {
             return Err("nothing was kept: start with --keep-raw");
@@ -69,7 +72,9 @@ impl Raw {
         }
         let mut all = Vec::with_capacity(kept.bytes);
         let sent = kept.wire.iter().filter(|(connection, _)| {
-            kept.use_of.get(connection).is_none_or(|usage| usage.fallom || !usage.inspection)
+            kept.use_of
+                .get(connection)
+                .is_none_or(|usage| usage.fallom || !usage.inspection)
         });
         for bytes in sent.map(|(_, bytes)| bytes).chain(&kept.plain) {
             all.extend_from_slice(bytes);

@@ -47,17 +47,10 @@ impl State {
     pub fn reset(&self) {
         *self.negotiation.lock() = self.options.negotiation;
         *self.store.lock() = Store::default();
-        *self.log.lock() = Log::default();
+        self.log.lock().clear();
         *self.catalog.lock() = Catalog::default();
         *self.assignments.lock() = Assignments::default();
         *self.faults.lock() = Faults::default();
         self.raw.clear();
     }
-}
-
-/// Now, in milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    use std::time::{SystemTime, UNIX_EPOCH};
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -43,3 +43,19 @@ pub fn max_open_ms() -> f64 {
         core::running().map_or(f64::MAX, |core| core.max_open().as_secs_f64() * 1000.0)
     })
 }
+
+/// Keeps where a suspended run stands in its trace.
+#[napi(catch_unwind)]
+pub fn remember_run(run_id: String, run: String) {
+    guard((), || {
+        if let Some(core) = core::running() {
+            core.remember_run(run_id, run);
+        }
+    });
+}
+
+/// What was remembered of a run, `null` as text if nothing was.
+#[napi(catch_unwind)]
+pub fn recall_run(run_id: String) -> String {
+    guard(None, || core::running()?.recall_run(&run_id)).unwrap_or_else(|| "null".to_owned())
+}

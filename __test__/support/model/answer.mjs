@@ -52,7 +52,9 @@ export function answerOf(reply, { n, asked, nextCallId }) {
 /** @param {Reply} reply */
 export function errorOf({ status, errorBody }) {
   const type = status >= 500 ? "server_error" : "invalid_request_error";
-  return errorBody ?? { error: { message: `The model failed with ${status}`, type, param: null, code: type } };
+  return (
+    errorBody ?? { error: { message: `The model failed with ${status}`, type, param: null, code: type } }
+  );
 }
 
 /** A text in at most n pieces of about equal length; none if it is empty. */

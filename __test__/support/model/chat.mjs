@@ -17,14 +17,22 @@ export function chatBody(answer) {
 /** The events of a streamed answer, in order, as the text of their `data:` lines. */
 export function* chatEvents(answer) {
   const chunk = (delta, finish_reason = null) =>
-    JSON.stringify({ ...head(answer, "chat.completion.chunk"), choices: [{ index: 0, delta, finish_reason }] });
+    JSON.stringify({
+      ...head(answer, "chat.completion.chunk"),
+      choices: [{ index: 0, delta, finish_reason }],
+    });
 
   yield chunk({ role: "assistant", content: "" });
   for (const content of pieces(answer.text, answer.chunks)) yield chunk({ content });
   for (const [index, call] of answer.toolCalls.entries()) {
-    const { id, type, function: { name, arguments: args } } = written(call);
+    const {
+      id,
+      type,
+      function: { name, arguments: args },
+    } = written(call);
     yield chunk({ tool_calls: [{ index, id, type, function: { name, arguments: "" } }] });
-    for (const piece of pieces(args, answer.chunks)) yield chunk({ tool_calls: [{ index, function: { arguments: piece } }] });
+    for (const piece of pieces(args, answer.chunks))
+      yield chunk({ tool_calls: [{ index, function: { arguments: piece } }] });
   }
   yield chunk({}, answer.finish);
   yield JSON.stringify({ ...head(answer, "chat.completion.chunk"), choices: [], usage: usage(answer.usage) });
@@ -33,7 +41,11 @@ export function* chatEvents(answer) {
 
 const head = ({ n, model, created }, object) => ({ id: `chatcmpl_${n}`, object, created, model });
 
-const written = ({ id, name, args }) => ({ id, type: "function", function: { name, arguments: JSON.stringify(args) } });
+const written = ({ id, name, args }) => ({
+  id,
+  type: "function",
+  function: { name, arguments: JSON.stringify(args) },
+});
 
 const usage = ({ input, output, cached, reasoning }) => ({
   prompt_tokens: input,

@@ -34,14 +34,25 @@ export function supportReply(call) {
   const expert = call.tools.find((name) => name.startsWith("agent-"));
   if (expert && open(expert)) {
     const prompt = `What may we offer for order ${orderId}?`;
-    return { toolCalls: [{ name: expert, args: { prompt } }], usage: { input: 260, output: 25 }, delayMs: 20 };
+    return {
+      toolCalls: [{ name: expert, args: { prompt } }],
+      usage: { input: 260, output: 25 },
+      delayMs: 20,
+    };
   }
-  return { text: closing(call, orderId), usage: { input: 320, output: 45, cached: 128 }, delayMs: 20, chunks: 8 };
+  return {
+    text: closing(call, orderId),
+    usage: { input: 320, output: 45, cached: 128 },
+    delayMs: 20,
+    chunks: 8,
+  };
 }
 
 function closing(call, orderId) {
   if (!call.toolResults.length) return "Happy to help. We can offer free express delivery for this order.";
   const order = call.toolResults.find((result) => result.name === "get_order_status")?.result;
-  const facts = order?.status ? `is ${order.status}${order.eta ? `, arriving ${order.eta}` : ""}` : "was found";
+  const facts = order?.status
+    ? `is ${order.status}${order.eta ? `, arriving ${order.eta}` : ""}`
+    : "was found";
   return `Your order #${orderId} ${facts}. Is there anything else I can do for you?`;
 }

@@ -31,7 +31,10 @@ export function viewOf(body, api, attempt, items) {
   return {
     api,
     model: body.model,
-    system: all.filter((message) => message.role === "system").map((message) => message.text).join("\n"),
+    system: all
+      .filter((message) => message.role === "system")
+      .map((message) => message.text)
+      .join("\n"),
     messages,
     lastUser: messages[asked]?.text ?? "",
     toolResults: toolResults(messages.slice(asked + 1)),
@@ -50,14 +53,18 @@ function chatMessage({ role, content, tool_calls, tool_call_id }) {
 
 function responsesMessages(input, items) {
   if (typeof input === "string") return [{ role: "user", text: input }];
-  return input.flatMap((item) => responsesMessage(item.type === "item_reference" ? items.get(item.id) : item));
+  return input.flatMap((item) =>
+    responsesMessage(item.type === "item_reference" ? items.get(item.id) : item),
+  );
 }
 
 function responsesMessage(item) {
   switch (item?.type) {
     case undefined:
     case "message":
-      return item?.role ? [{ role: item.role === "developer" ? "system" : item.role, text: textOf(item.content) }] : [];
+      return item?.role
+        ? [{ role: item.role === "developer" ? "system" : item.role, text: textOf(item.content) }]
+        : [];
     case "function_call":
       return [{ role: "assistant", text: "", toolCalls: [toolCall(item.call_id, item)] }];
     case "function_call_output":
@@ -68,7 +75,9 @@ function responsesMessage(item) {
 }
 
 function toolResults(messages) {
-  const calls = new Map(messages.flatMap((message) => message.toolCalls ?? []).map((call) => [call.id, call]));
+  const calls = new Map(
+    messages.flatMap((message) => message.toolCalls ?? []).map((call) => [call.id, call]),
+  );
   return messages
     .filter((message) => message.role === "tool")
     .map(({ toolCallId, text }) => ({

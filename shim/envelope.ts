@@ -1,0 +1,93 @@
+import { native } from "./native";
+import type { SpanEnd } from "./span";
+
+/** What of a span is fixed at its start. */
+export interface SpanStart {
+  readonly sessionJson: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string | undefined;
+  readonly name: string;
+  readonly kind: string;
+  readonly startMs: number;
+  readonly streaming: boolean;
+}
+
+const INITIAL_BYTES = 64 * 1024;
+/** The largest buffer that is kept between spans; a bigger one lives for one span. */
+const MAX_KEPT_BYTES = 1024 * 1024;
+/** After so many spans in a row that would fit into a quarter of it, the buffer is halved. */
+const SMALL_RUN = 64;
+
+let buffer: Buffer | undefined;
+let smallInARow = 0;
+
+/** Hands one finished span to the core: one crossing, the bytes of a `SpanEnvelope`. Never throws. */
+export function record(start: SpanStart, end: SpanEnd): void {
+  try {
+    send(envelopeText(start, end));
+  } catch {
+    // Too long for a string, or an attribute that resists: the span counts even without its content.
+    recordBare(start, end);
+  }
+}
+
+function recordBare(start: SpanStart, end: SpanEnd): void {
+  try {
+    const { endMs, status, errorMessage } = end;
+    send(envelopeText(start, { endMs, status, errorMessage, attributes: { "fallom.content_lost": true } }));
+  } catch {
+    // Nothing is left to send; the open span stays counted as open.
+  }
+}
+
+function send(text: string): void {
+  const target = bufferFor(text);
+  native().record(target.subarray(0, target.write(text, "utf8")));
+}
+
+/** A buffer that holds `text` for sure: UTF-8 takes three bytes for a UTF-16 unit at most. */
+function bufferFor(text: string): Buffer {
+  const kept = buffer ?? Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  buffer = kept;
+  if (text.length * 3 <= kept.length) {
+    shrink(text.length * 12 <= kept.length);
+    return kept;
+  }
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= kept.length) {
+    smallInARow = 0;
+    return kept;
+  }
+  if (bytes > MAX_KEPT_BYTES) return Buffer.allocUnsafeSlow(bytes);
+  buffer = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)));
+  smallInARow = 0;
+  return buffer;
+}
+
+function shrink(small: boolean): void {
+  smallInARow = small ? smallInARow + 1 : 0;
+  if (smallInARow < SMALL_RUN || buffer === undefined || buffer.length <= INITIAL_BYTES) return;
+  buffer = Buffer.allocUnsafeSlow(buffer.length / 2);
+  smallInARow = 0;
+}
+
+/** Built by hand: what is JSON text already goes in as it is, and the rest has no need of a walk. */
+function envelopeText(start: SpanStart, end: SpanEnd): string {
+  let text = `{"session":${start.sessionJson},"trace_id":"${start.traceId}","span_id":"${start.spanId}"`;
+  if (start.parentSpanId !== undefined) text += `,"parent_span_id":"${start.parentSpanId}"`;
+  text += `,"name":${JSON.stringify(start.name)},"kind":"${start.kind}"`;
+  if (end.model !== undefined) text += `,"model":${JSON.stringify(end.model)}`;
+  text += `,"start_ms":${start.startMs},"end_ms":${end.endMs ?? start.startMs},"status":"${end.status ?? "OK"}"`;
+  if (end.errorMessage !== undefined) text += `,"error_message":${JSON.stringify(end.errorMessage)}`;
+  if (end.timeToFirstTokenMs !== undefined) text += `,"time_to_first_token_ms":${end.timeToFirstTokenMs}`;
+  if (start.streaming) text += ',"is_streaming":true';
+  text += `,"attributes":${JSON.stringify(end.attributes ?? {})}`;
+  if (end.requestJson !== undefined) text += `,"request":${end.requestJson}`;
+  if (end.responseJson !== undefined) text += `,"response":${end.responseJson}`;
+  if (end.usageJson !== undefined) text += `,"usage":${end.usageJson}`;
+  if (end.metadataJson !== undefined) text += `,"metadata":${end.metadataJson}`;
+  if (end.timingsJson !== undefined) text += `,"timings":${end.timingsJson}`;
+  if (end.linkTexts !== undefined) text += `,"link_texts":${JSON.stringify(end.linkTexts)}`;
+  return `${text}}`;
+}

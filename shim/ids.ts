@@ -1,0 +1,47 @@
+import { randomFillSync } from "node:crypto";
+
+const TRACE_BYTES = 16;
+const SPAN_BYTES = 8;
+const ZERO = /^0+$/;
+
+/** Random bytes drawn ahead: one call to the generator feeds some hundreds of ids. */
+const pool = Buffer.allocUnsafeSlow(4096);
+let used = pool.length;
+
+/** A trace id: 32 lowercase hex digits, never all zero. */
+export function newTraceId(): string {
+  return hex(TRACE_BYTES);
+}
+
+/** A span id: 16 lowercase hex digits, never all zero. */
+export function newSpanId(): string {
+  return hex(SPAN_BYTES);
+}
+
+/** A trace id as the user gave it (a UUID counts), or `undefined` where it cannot be one. */
+export function asTraceId(value: unknown): string | undefined {
+  return normal(value, TRACE_BYTES);
+}
+
+/** A span id as the user gave it, or `undefined` where it cannot be one. */
+export function asSpanId(value: unknown): string | undefined {
+  return normal(value, SPAN_BYTES);
+}
+
+function hex(bytes: number): string {
+  for (;;) {
+    if (used + bytes > pool.length) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    const id = pool.toString("hex", used, used + bytes);
+    used += bytes;
+    if (!ZERO.test(id)) return id;
+  }
+}
+
+function normal(value: unknown, bytes: number): string | undefined {
+  if (typeof value !== "string") return undefined;
+  const id = value.replaceAll("-", "").toLowerCase();
+  return id.length === bytes * 2 && /^[0-9a-f]+$/.test(id) && !ZERO.test(id) ? id : undefined;
+}

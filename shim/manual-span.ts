@@ -1,0 +1,174 @@
+import { current, enter } from "./context";
+import { describeError, messageOf } from "./error";
+import { identityOf } from "./identity";
+import { asSpanId, asTraceId, newTraceId } from "./ids";
+import { native } from "./native";
+import { traceIdOf } from "./open-spans";
+import { snapshot } from "./snapshot";
+import { type Attributes, type OpenSpan, type Parent, startSpan } from "./span";
+import type { SpanContext, SpanKind, SpanOptions } from "./types";
+
+const KINDS: ReadonlySet<unknown> = new Set([
+  "agent",
+  "llm",
+  "tool",
+  "retrieval",
+  "preprocessing",
+  "postprocessing",
+  "custom",
+] satisfies SpanKind[]);
+
+/** The attributes that are content, and stay away when content capture is off. */
+const CONTENT: ReadonlySet<string> = new Set(["input", "output"]);
+
+/**
+ * A span that the user opens and ends; made by `session.span`. Until `end`, what its session does after it in the
+ * same async scope belongs to it. Nothing of it ever throws.
+ */
+export class FallomSpan {
+  /** 16 hex digits. */
+  readonly spanId: string;
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** The span it belongs to, if any. */
+  readonly parentSpanId?: string;
+  readonly kind: string;
+  readonly #span: OpenSpan;
+  #ended = false;
+
+  private constructor(span: OpenSpan) {
+    this.spanId = span.spanId;
+    this.traceId = span.traceId;
+    if (span.parentSpanId !== undefined) this.parentSpanId = span.parentSpanId;
+    this.kind = span.kind;
+    this.#span = span;
+  }
+
+  /** @internal Opens a span and makes it current. */
+  static open(session: unknown, name: unknown, options: SpanOptions | undefined): FallomSpan {
+    const span = startManual(session, name, options, true);
+    if (span.recording) enter(span.context);
+    return new FallomSpan(span);
+  }
+
+  /**
+   * Adds attributes. Texts, numbers and booleans stay as they are, anything else becomes JSON text at once, so later
+   * changes to it do not matter. `input` and `output` are content, and left out when content capture is off.
+   */
+  set(attributes: Record<string, unknown>): this {
+    if (!this.#ended && this.#span.recording) addAttributes(this.#span, attributes);
+    return this;
+  }
+
+  /** Marks the span as failed. `error` may be anything that can be thrown. */
+  setError(error: unknown): this {
+    if (this.#ended || !this.#span.recording) return this;
+    this.#span.known.status = "ERROR";
+    this.#span.known.errorMessage = describeError(error, this.#span.capture);
+    return this;
+  }
+
+  /** The ids, to name this span as the parent of another. */
+  context(): SpanContext {
+    return { traceId: this.traceId, spanId: this.spanId };
+  }
+
+  /** Ends the span and hands it over for sending; calls after the first do nothing. */
+  end(): void {
+    this.#ended = true;
+    this.#span.finish();
+  }
+}
+
+/** Starts a manual span. Ids that cannot be ids are ignored, with a warning. */
+export function startManual(
+  session: unknown,
+  name: unknown,
+  options: SpanOptions | null | undefined,
+  entered: boolean,
+): OpenSpan {
+  const kind = options?.kind;
+  const span = startSpan({
+    session,
+    name: nameOf(name),
+    kind: KINDS.has(kind) ? (kind as SpanKind) : "custom",
+    parent: parentOf(session, options),
+    entered,
+  });
+  if (span.recording) span.known.attributes = { "fallom.span_type": "manual" };
+  return span;
+}
+
+/** Adds the user's attributes to a manual span, in their normal form. Never throws. */
+export function addAttributes(span: OpenSpan, attributes: unknown): void {
+  if (typeof attributes !== "object" || attributes === null) return;
+  const known: Attributes = span.known.attributes ?? {};
+  for (const key of keysOf(attributes)) {
+    if (CONTENT.has(key) && !span.capture) continue;
+    const value = attributeOf(attributes, key);
+    if (value !== undefined && key !== "__proto__") known[key] = value;
+  }
+  known["fallom.span_type"] = "manual";
+  span.known.attributes = known;
+}
+
+function keysOf(value: object): string[] {
+  try {
+    return Object.keys(value);
+  } catch {
+    return [];
+  }
+}
+
+function attributeOf(holder: object, key: string): string | number | boolean | undefined {
+  let value: unknown;
+  try {
+    value = (holder as Record<string, unknown>)[key];
+  } catch (error) {
+    return `[threw: ${messageOf(error)}]`;
+  }
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+    case "bigint":
+      return Number.isFinite(value) ? (value as number) : String(value);
+    default:
+      return textOf(value);
+  }
+}
+
+/** JSON text, but of what is one text in its normal form (a date), that text. */
+function textOf(value: unknown): string | undefined {
+  const json = snapshot(value);
+  return json?.startsWith('"') ? (JSON.parse(json) as string) : json;
+}
+
+function parentOf(session: unknown, options: SpanOptions | null | undefined): Parent | undefined {
+  const traceId = idOf(options?.traceId, asTraceId, "traceId");
+  const spanId = idOf(options?.parentSpanId, asSpanId, "parentSpanId");
+  if (traceId === undefined && spanId === undefined) return undefined;
+  const here = current(identityOf(session).context.sessionId);
+  if (traceId === undefined) {
+    // Only the span was named: its trace is known while it is open, and else most likely the one at hand.
+    return { traceId: traceIdOf(spanId) ?? here?.traceId ?? newTraceId(), spanId };
+  }
+  return spanId === undefined && here?.traceId === traceId ? here : { traceId, spanId };
+}
+
+function idOf(
+  given: unknown,
+  check: (value: unknown) => string | undefined,
+  option: string,
+): string | undefined {
+  if (given === undefined || given === null || given === "") return undefined;
+  const id = check(given);
+  if (id === undefined) native().warn(`span: ${option} is no id and is ignored`);
+  return id;
+}
+
+function nameOf(name: unknown): string {
+  if (typeof name === "string" && name !== "") return name.toWellFormed();
+  return typeof name === "number" ? String(name) : "span";
+}

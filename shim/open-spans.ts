@@ -1,0 +1,86 @@
+import { AsyncResource } from "node:async_hooks";
+import { setTimeout } from "node:timers";
+import { now } from "./clock";
+import { native } from "./native";
+import type { OpenSpan } from "./span";
+
+/** The longest delay that a timer of Node can have. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+/** The open spans of this realm, oldest first. They must all be sent, should the process end or nobody end them. */
+const spans = new Set<OpenSpan>();
+
+/** Timers are made in this scope: made in a request's, one would hold that request's async state till it fires. */
+const scope = new AsyncResource("FallomOpenSpans", { requireManualDestroy: true });
+
+let timer: NodeJS.Timeout | undefined;
+let hooked = false;
+
+/** Whether no span is open. */
+export function isIdle(): boolean {
+  return spans.size === 0;
+}
+
+/** Sees to it that `span` is sent, whatever happens. */
+export function keep(span: OpenSpan): void {
+  spans.add(span);
+  if (!hooked) {
+    hooked = true;
+    process.on("exit", finishAll);
+  }
+  if (timer === undefined) scope.runInAsyncScope(schedule);
+}
+
+/** The span has ended. */
+export function forget(span: OpenSpan): void {
+  spans.delete(span);
+}
+
+/** The trace of an open span. */
+export function traceIdOf(spanId: string | undefined): string | undefined {
+  for (const span of spans) if (span.spanId === spanId) return span.traceId;
+  return undefined;
+}
+
+const abandoned = new FinalizationRegistry<OpenSpan>((span) => {
+  span.finishIncomplete("expired", "nothing was left that could end the span");
+});
+
+/**
+ * Ends `span` as it stands once `token` is garbage. For a span that only callbacks can end: let `token` be an
+ * object that they hold and nothing else does, `span` and its `partial` least of all.
+ */
+export function abandonWith(token: object, span: OpenSpan): void {
+  if (span.recording) abandoned.register(token, span);
+}
+
+function schedule(): void {
+  const [oldest] = spans;
+  if (oldest === undefined) return;
+  const delay = oldest.openedMs + native().maxOpenMs() - now();
+  timer = setTimeout(sweep, Math.min(Math.max(delay, 1), MAX_DELAY_MS));
+  timer.unref();
+}
+
+function sweep(): void {
+  timer = undefined;
+  const limit = native().maxOpenMs();
+  // One end for all, so that no child outlasts its parent.
+  const end = now();
+  for (const span of spans) {
+    if (span.openedMs + limit > end) break;
+    span.finishIncomplete("expired", `the span was open for ${limit} ms and longer`, end);
+  }
+  schedule();
+}
+
+/** At `exit` nothing asynchronous runs any more, but the core's own thread does: it delivers while we wait. */
+function finishAll(): void {
+  try {
+    const end = now();
+    for (const span of spans) span.finishIncomplete("exit", "the process ended before the span did", end);
+    native().drain();
+  } catch {
+    // The end of the user's process is not ours to disturb.
+  }
+}

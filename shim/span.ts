@@ -1,0 +1,185 @@
+import { captureSite } from "./call-site";
+import { now, settleClock } from "./clock";
+import { applyIn, type Context, enclosing, leave, runIn } from "./context";
+import { record } from "./envelope";
+import { identityOf } from "./identity";
+import { newSpanId, newTraceId } from "./ids";
+import { native, OpenFlags } from "./native";
+import { forget, isIdle, keep } from "./open-spans";
+import type { SpanKind } from "./types";
+
+/** What a span's attributes hold. */
+export type Attributes = Record<string, string | number | boolean>;
+
+/** What is known of a span at its end, or so far. Fields that end in `Json` are JSON text, sent as they are. */
+export interface SpanEnd {
+  /** ms since 1970 by `now()`; without it, the moment of `finish`. */
+  endMs?: number | undefined;
+  /** Without it, `OK`. */
+  status?: "OK" | "ERROR" | undefined;
+  errorMessage?: string | undefined;
+  model?: string | undefined;
+  timeToFirstTokenMs?: number | undefined;
+  attributes?: Attributes | undefined;
+  requestJson?: string | undefined;
+  responseJson?: string | undefined;
+  usageJson?: string | undefined;
+  metadataJson?: string | undefined;
+  timingsJson?: string | undefined;
+  linkTexts?: string[] | undefined;
+}
+
+/** Whose child a span is. A `Context` and an `OpenSpan` are such, too. */
+export interface Parent {
+  readonly traceId: string;
+  readonly spanId?: string | undefined;
+  /** Where it is known, no child begins before it. */
+  readonly startMs?: number | undefined;
+}
+
+/** What a span begins with. */
+export interface StartOptions {
+  /** A `FallomSession`. */
+  session: unknown;
+  name: string;
+  kind: SpanKind;
+  /** Whose child it is: ids, or `null` for none. Without it, the span that is current here. */
+  parent?: Parent | null | undefined;
+  streaming?: boolean | undefined;
+  /** For an operation that began before; without it, now. Never before its parent's start, where that is known. */
+  startMs?: number | undefined;
+  /** Whether the span will be current for what merely follows it (`session.span`). */
+  entered?: boolean | undefined;
+}
+
+/** Why a span is sent as it stands. */
+export type Incomplete = "exit" | "expired";
+
+/** Starts a span. Never throws. `finish` must be called on every path; see `abandonWith` for where it may not be. */
+export function startSpan(options: StartOptions): OpenSpan {
+  return new OpenSpan(options, openFlags());
+}
+
+function openFlags(): number {
+  try {
+    return native().open();
+  } catch {
+    return 0;
+  }
+}
+
+/** A span from its start to its end: the one recorder below `session.span`, `wrapTraced` and every wrapper. */
+export class OpenSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string | undefined;
+  readonly name: string;
+  readonly kind: SpanKind;
+  readonly startMs: number;
+  readonly streaming: boolean;
+  readonly sessionJson: string;
+  /** When it was opened, which is after `startMs` for an operation that began before. */
+  readonly openedMs: number;
+  /** The span as what runs inside it sees it. */
+  readonly context: Context;
+  /** Whether anything is kept of it. Without this, gather nothing. */
+  readonly recording: boolean;
+  /** Whether content may be kept. Without it, do not even serialize it. */
+  readonly capture: boolean;
+  /** Whether `linkTexts` are wanted. */
+  readonly link: boolean;
+  /** What is known so far; it is sent if the span never ends, and `finish` adds to it. */
+  known: SpanEnd = {};
+  /** Tells the rest of what is known so far, when the span is sent as it stands. Must not hold on to a token. */
+  partial: (() => SpanEnd) | undefined;
+  private ended = false;
+
+  constructor(options: StartOptions, flags: number) {
+    this.recording = (flags & OpenFlags.recording) !== 0;
+    this.capture = this.recording && (flags & OpenFlags.capture) !== 0;
+    this.link = this.recording && (flags & OpenFlags.link) !== 0;
+    if (this.recording && isIdle()) settleClock();
+    const identity = identityOf(options.session);
+    const { sessionId } = identity.context;
+    const entered = this.recording && options.entered === true;
+    const site = entered ? captureSite() : undefined;
+    const outer = this.recording ? enclosing(sessionId, site) : undefined;
+    const parent = options.parent === undefined ? outer : options.parent;
+    this.traceId = parent?.traceId ?? newTraceId();
+    this.parentSpanId = parent?.spanId;
+    this.spanId = newSpanId();
+    this.name = options.name;
+    this.kind = options.kind;
+    this.streaming = options.streaming === true;
+    this.sessionJson = identity.json;
+    this.openedMs = now();
+    this.startMs = Math.max(wholeMs(options.startMs) ?? this.openedMs, parent?.startMs ?? 0);
+    const { traceId, spanId, startMs } = this;
+    this.context = { traceId, spanId, startMs, sessionId, open: true, outer, entered, site };
+    if (this.recording) keep(this);
+  }
+
+  /** Runs `fn` inside the span; the value and the throw of `fn` come through intact. */
+  run<R>(fn: () => R): R {
+    return this.recording ? runIn(this.context, fn) : fn();
+  }
+
+  /** As `run`, for a function with a `this` and arguments. */
+  apply<R>(fn: (...args: never[]) => R, self: unknown, args: unknown[]): R {
+    return this.recording ? applyIn(this.context, fn, self, args) : (Reflect.apply(fn, self, args) as R);
+  }
+
+  /** Ends the span and sends it, once: a second call does nothing. Never throws. */
+  finish(end: SpanEnd = {}): void {
+    if (this.ended) return;
+    this.ended = true;
+    if (!this.recording) return;
+    try {
+      forget(this);
+      leave(this.context);
+      record(this, this.whole(end));
+    } catch {
+      record(this, { endMs: now(), status: end.status, errorMessage: end.errorMessage });
+    }
+    // Whoever still holds the span must not hold its content.
+    this.known = {};
+    this.partial = undefined;
+  }
+
+  /** Ends the span as it stands, because nobody else will. Never throws. */
+  finishIncomplete(why: Incomplete, errorMessage: string, endMs: number = now()): void {
+    if (this.ended) return;
+    let soFar: SpanEnd = {};
+    try {
+      soFar = this.partial?.() ?? {};
+    } catch {
+      // What is known then is `known`.
+    }
+    const attributes = { ...soFar.attributes, "fallom.incomplete": why };
+    this.finish({ ...soFar, attributes, status: "ERROR", errorMessage, endMs });
+  }
+
+  /** `known` and `end` in one; of what both tell, `end` is right. */
+  private whole(end: SpanEnd): SpanEnd {
+    const whole: SpanEnd = { ...this.known };
+    for (const [field, value] of Object.entries(end)) {
+      if (value !== undefined) (whole as Record<string, unknown>)[field] = value;
+    }
+    if (this.known.attributes !== undefined && end.attributes !== undefined) {
+      whole.attributes = { ...this.known.attributes, ...end.attributes };
+    }
+    whole.endMs = Math.max(this.startMs, wholeMs(whole.endMs) ?? now());
+    whole.timeToFirstTokenMs = wholeMs(whole.timeToFirstTokenMs);
+    // Wrappers do not gather what is not wanted; should one, it ends here.
+    if (!this.capture) {
+      whole.requestJson = undefined;
+      whole.responseJson = undefined;
+    }
+    if (!this.link) whole.linkTexts = undefined;
+    return whole;
+  }
+}
+
+function wholeMs(ms: number | undefined): number | undefined {
+  return ms !== undefined && Number.isFinite(ms) ? Math.max(0, Math.floor(ms)) : undefined;
+}

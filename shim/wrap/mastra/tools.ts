@@ -1,0 +1,283 @@
+import { enter } from "../../context";
+import { describeError } from "../../error";
+import { now } from "../../clock";
+import { snapshot } from "../../snapshot";
+import { type OpenSpan, type SpanEnd, startSpan } from "../../span";
+import { type ToolPart, toolParts } from "./pick";
+import { field, isPromise, quietly } from "./read";
+import type { StepTime, ToolTime } from "./timings";
+
+/** A tool's execution under way. */
+export interface Execution {
+  readonly name: string;
+  readonly callId: string | undefined;
+  readonly span: OpenSpan;
+}
+
+/** A call that the model asked for and that has not started yet. */
+interface Announced {
+  name: string;
+  args: unknown;
+  atMs: number;
+}
+
+/** A sub-agent's run, seen from the tool that it is: its result is told only later. */
+interface Adopted {
+  execution: Execution;
+  endMs: number | undefined;
+}
+
+/** The tool spans of one run. */
+export class ToolSpans {
+  /** What ran, for the waterfall. */
+  readonly times: ToolTime[] = [];
+  /** Calls that have their span, by id. */
+  readonly seen: Set<string>;
+  private readonly announced = new Map<string, Announced>();
+  private readonly adopted = new Map<string, Adopted>();
+
+  constructor(
+    private readonly session: object,
+    private readonly agent: OpenSpan,
+    seen: readonly string[],
+  ) {
+    this.seen = new Set(seen);
+  }
+
+  /** The model asked for a call. */
+  announce({ toolCallId, toolName, args }: ToolPart): void {
+    if (toolCallId === undefined || this.seen.has(toolCallId)) return;
+    this.announced.set(toolCallId, { name: toolName, args, atMs: now() });
+  }
+
+  /** Whether a call was asked for that has not started. */
+  get anyWaiting(): boolean {
+    return this.announced.size > 0;
+  }
+
+  start(name: string, callId: string | undefined, args: unknown): Execution {
+    if (callId !== undefined) {
+      this.seen.add(callId);
+      this.announced.delete(callId);
+    }
+    const span = this.open(name, callId, args);
+    return { name, callId, span };
+  }
+
+  /** As `start`; what follows in this async scope runs inside the tool's span. */
+  enter(name: string, callId: string | undefined, args: unknown): Execution {
+    // First the agent's own, so that a tool started beside this one is no parent of what follows.
+    enter(this.agent.context);
+    const execution = this.start(name, callId, args);
+    enter(execution.span.context);
+    return execution;
+  }
+
+  finish({ name, span }: Execution, outcome: { result?: unknown; error?: unknown }): void {
+    const endMs = now();
+    this.times.push({ name, startMs: span.startMs, endMs, accurate: true });
+    span.finish({ endMs, ...outcomeOf(span, outcome) });
+  }
+
+  /**
+   * A sub-agent was called with this text: the tool call that did it, where Mastra (0.24) offers no other way to see
+   * that call run.
+   */
+  adopt(prompt: string | undefined): OpenSpan | undefined {
+    const waiting = [...this.announced].filter(([, { name }]) => name.startsWith("agent-"));
+    const same = waiting.find(([, { args }]) => field(args, "prompt") === prompt) ?? waiting[0];
+    if (same === undefined) return undefined;
+    const [callId, { name, args }] = same;
+    const execution = this.start(name, callId, args);
+    this.adopted.set(callId, { execution, endMs: undefined });
+    return execution.span;
+  }
+
+  /** The sub-agent inside an adopted call has ended. */
+  adoptedEnded(span: OpenSpan, endMs: number): void {
+    for (const adopted of this.adopted.values()) {
+      if (adopted.execution.span === span) adopted.endMs = endMs;
+    }
+  }
+
+  /** A step is over: its results end the adopted calls, and show what ran unseen. */
+  settle({ step, endMs }: StepTime, stepStartMs: number): void {
+    for (const part of toolParts(field(step, "toolResults"))) {
+      const id = part.toolCallId;
+      const adopted = id === undefined ? undefined : this.adopted.get(id);
+      if (adopted !== undefined) this.endAdopted(adopted, part.result, endMs);
+      else if (id === undefined || !this.seen.has(id)) this.unseen(part, stepStartMs, endMs);
+    }
+  }
+
+  /** The run is over. */
+  end(endMs: number): void {
+    for (const adopted of this.adopted.values()) this.endAdopted(adopted, undefined, endMs);
+  }
+
+  private endAdopted(adopted: Adopted, result: unknown, stepEndMs: number): void {
+    const { execution } = adopted;
+    const endMs = adopted.endMs ?? stepEndMs;
+    if (execution.callId !== undefined) this.adopted.delete(execution.callId);
+    const { startMs } = execution.span;
+    this.times.push({ name: execution.name, startMs, endMs, accurate: adopted.endMs !== undefined });
+    execution.span.finish({ endMs, ...outcomeOf(execution.span, errorOrResult(result)) });
+  }
+
+  /** A tool that ran where nothing could time it (one of Mastra's own, or resumed): the times that are known. */
+  private unseen({ toolCallId, toolName, args, result }: ToolPart, stepStartMs: number, endMs: number): void {
+    const announced = toolCallId === undefined ? undefined : this.announced.get(toolCallId);
+    const startMs = Math.min(announced?.atMs ?? stepStartMs, endMs);
+    if (toolCallId !== undefined) {
+      this.seen.add(toolCallId);
+      this.announced.delete(toolCallId);
+    }
+    const span = this.open(toolName, toolCallId, args ?? announced?.args, startMs);
+    this.times.push({ name: toolName, startMs: span.startMs, endMs, accurate: false });
+    const attributes = { "fallom.timing": "approximate" };
+    span.finish({ endMs, attributes, ...outcomeOf(span, errorOrResult(result)) });
+  }
+
+  private open(name: string, callId: string | undefined, args: unknown, startMs?: number): OpenSpan {
+    const span = startSpan({
+      session: this.session,
+      name: `tool.${name}`,
+      kind: "tool",
+      parent: this.agent.context,
+      startMs,
+    });
+    span.known = {
+      requestJson: span.capture ? snapshot(args) : undefined,
+      attributes: {
+        "fallom.method": "tool.execute",
+        "fallom.tool_name": name,
+        ...(callId !== undefined && { "fallom.tool_call_id": callId }),
+      },
+    };
+    return span;
+  }
+}
+
+/** Mastra 0.24 gives a tool's error as its result. */
+function errorOrResult(result: unknown): { result?: unknown; error?: unknown } {
+  return result instanceof Error ? { error: result } : { result };
+}
+
+function outcomeOf(span: OpenSpan, { result, error }: { result?: unknown; error?: unknown }): SpanEnd {
+  if (error === undefined) return { responseJson: span.capture ? snapshot(result) : undefined };
+  // Mastra 1.x wraps what the tool threw.
+  const thrown = field(error, "cause") ?? error;
+  return { status: "ERROR", errorMessage: describeError(thrown, span.capture) };
+}
+
+/** Hooks of Mastra ≥ 1.50 around each tool's execution, the user's own included. */
+export function toolHooks(tools: ToolSpans, users: { beforeToolCall?: unknown; afterToolCall?: unknown }, onIdle: () => void) {
+  /** By the context object, which both hooks of one execution are given. */
+  const executions = new WeakMap<object, Execution>();
+  const ended = (context: unknown, outcome: { result?: unknown; error?: unknown }): void => {
+    const execution = executions.get(context as object);
+    if (execution === undefined) return;
+    executions.delete(context as object);
+    tools.finish(execution, outcome);
+    if (outcome.result === undefined && outcome.error === undefined) onIdle();
+  };
+  return {
+    beforeToolCall(this: unknown, ...args: unknown[]): unknown {
+      const [call] = args;
+      const context = field(call, "context");
+      quietly(() => {
+        const id = field(context, "toolCallId") ?? field(field(context, "agent"), "toolCallId");
+        const name = String(field(call, "toolName"));
+        const callId = typeof id === "string" ? id : undefined;
+        executions.set(context as object, tools.enter(name, callId, field(call, "input")));
+      });
+      if (typeof users.beforeToolCall !== "function") return undefined;
+      const verdict = observed(
+        () => Reflect.apply(users.beforeToolCall as () => unknown, this, args),
+        (error) => ended(context, { error }),
+      );
+      // `proceed: false`: the tool does not run, and afterToolCall is not called.
+      watch(verdict, (value) => {
+        if (field(value, "proceed") === false) ended(context, { result: field(value, "output") });
+      });
+      return verdict;
+    },
+    afterToolCall(this: unknown, ...args: unknown[]): unknown {
+      const [call] = args;
+      quietly(() => ended(field(call, "context"), { result: field(call, "output"), error: field(call, "error") }));
+      if (typeof users.afterToolCall !== "function") return undefined;
+      return Reflect.apply(users.afterToolCall as () => unknown, this, args);
+    },
+  };
+}
+
+/** Calls the user's function and sees its throw go by. */
+function observed(call: () => unknown, onThrow: (error: unknown) => void): unknown {
+  try {
+    const value = call();
+    if (isPromise(value)) value.then(undefined, (error) => quietly(() => onThrow(error)));
+    return value;
+  } catch (error) {
+    quietly(() => onThrow(error));
+    throw error;
+  }
+}
+
+/** Sees a value, or what a promise is fulfilled with, without getting in its way. */
+function watch(value: unknown, see: (value: unknown) => void): void {
+  const seen = (fulfilled: unknown): void => void quietly(() => see(fulfilled));
+  if (isPromise(value)) value.then(seen, () => undefined);
+  else seen(value);
+}
+
+/** Copies of tools, for one call, whose `execute` is traced; the tools themselves are not touched. */
+export function tracedCopies(tools: ToolSpans, originals: unknown): Record<string, unknown> {
+  const copies: Record<string, unknown> = {};
+  for (const [name, tool] of Object.entries((originals ?? {}) as object)) {
+    const execute = field(tool, "execute");
+    copies[name] = typeof execute === "function" ? copyOf(tools, name, tool as object, execute as () => unknown) : tool;
+  }
+  return copies;
+}
+
+function copyOf(tools: ToolSpans, name: string, tool: object, execute: () => unknown): object {
+  const copy = Object.create(Object.getPrototypeOf(tool), Object.getOwnPropertyDescriptors(tool)) as object;
+  const traced = (...args: unknown[]): unknown => {
+    const call = (): unknown => Reflect.apply(execute, tool, args);
+    const execution = quietly(() => tools.start(name, callIdOf(args), inputOf(args)));
+    if (execution === undefined) return call();
+    const ended = (outcome: { result?: unknown; error?: unknown }): void =>
+      void quietly(() => tools.finish(execution, outcome));
+    try {
+      const result = execution.span.run(call);
+      if (isPromise(result)) {
+        result.then(
+          (value) => ended({ result: value }),
+          (error) => ended({ error: error ?? new Error("the tool failed") }),
+        );
+      } else ended({ result });
+      return result;
+    } catch (error) {
+      ended({ error: error ?? new Error("the tool failed") });
+      throw error;
+    }
+  };
+  return Object.defineProperty(copy, "execute", {
+    value: traced,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
+}
+
+/** 0.24: the second argument's; 1.x before the hooks: the agent's within it. */
+function callIdOf([, options]: unknown[]): string | undefined {
+  const id = field(options, "toolCallId") ?? field(field(options, "agent"), "toolCallId");
+  return typeof id === "string" ? id : undefined;
+}
+
+/** 0.24 hands a tool its input as `context`, beside its surroundings. */
+function inputOf([first]: unknown[]): unknown {
+  const surrounded = field(first, "context") !== undefined && field(first, "runtimeContext") !== undefined;
+  return surrounded ? field(first, "context") : first;
+}
