@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { fail, ROOT, run } from "./steps.mjs";
+import { Failed, fail, ROOT, run } from "./steps.mjs";
 
 /** The versions that tests may ask for. */
 const MAJORS = [20, 22, 24, 26];
@@ -22,7 +22,7 @@ const BINARY = join("node_modules", PACKAGE, "bin", process.platform === "win32"
  * @param {number} major
  */
 export async function nodeBinary(major) {
-  if (!MAJORS.includes(major)) throw new Error(`Node ${major} is not one of ${MAJORS.join(", ")}`);
+  if (!MAJORS.includes(major)) throw new Failed(`Node ${major} is not one of ${MAJORS.join(", ")}`);
   if (Number(process.versions.node.split(".")[0]) === major) return process.execPath;
   const folder = join(FOLDER, String(major));
   const binary = join(folder, BINARY);
@@ -50,7 +50,7 @@ async function install(major, folder) {
 async function verify(binary, major) {
   const { stdout } = await promisify(execFile)(binary, ["--version"]);
   if (!stdout.startsWith(`v${major}.`)) {
-    throw new Error(`${binary} is ${stdout.trim()}, not Node ${major}: remove it and try again`);
+    throw new Failed(`${binary} is ${stdout.trim()}, not Node ${major}: remove it and try again`);
   }
 }
 

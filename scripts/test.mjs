@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { FIXTURES, install } from "./install.mjs";
 import { nodeBinary } from "./nodes.mjs";
-import { fail, ROOT, run, step } from "./steps.mjs";
+import { Failed, fail, ROOT, run, step } from "./steps.mjs";
 
 const TEST_MS = 60_000;
 
@@ -24,7 +24,7 @@ async function main() {
 function parse(args) {
   const asked = args.indexOf("--only");
   const [, only] = asked < 0 ? [] : args.splice(asked, 2);
-  if (asked >= 0 && !SUITES.includes(only)) throw new Error(`--only takes one of ${SUITES.join(", ")}`);
+  if (asked >= 0 && !SUITES.includes(only)) throw new Failed(`--only takes one of ${SUITES.join(", ")}`);
   const isOption = (arg) => arg.startsWith("-");
   return { only, names: args.filter((arg) => !isOption(arg)), options: args.filter(isOption) };
 }

@@ -89,5 +89,6 @@ function envelopeText(start: SpanStart, end: SpanEnd): string {
   if (end.metadataJson !== undefined) text += `,"metadata":${end.metadataJson}`;
   if (end.timingsJson !== undefined) text += `,"timings":${end.timingsJson}`;
   if (end.linkTexts !== undefined) text += `,"link_texts":${JSON.stringify(end.linkTexts)}`;
+  if (end.insideAgent === true) text += ',"inside_agent":true';
   return `${text}}`;
 }

@@ -58,17 +58,23 @@ export function refuseAsTypeError(check: () => void): void {
   }
 }
 
-/** JSON text of the options as given. What JSON has no form for becomes text, so that the core can name it. */
+/**
+ * JSON text of the options as given. What JSON has no form for becomes an array, which no option takes: so the core
+ * refuses it by name, where text would pass for a key.
+ */
 export function optionsText(options: unknown): string {
   if (options === undefined) return "{}";
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new TypeError("The options must be an object.");
   }
-  return JSON.stringify(options, (_key, value: unknown) => {
-    const type = typeof value;
-    if (type === "function" || type === "symbol") return `[${type}]`;
-    return type === "bigint" || (type === "number" && !Number.isFinite(value)) ? String(value) : value;
-  });
+  return JSON.stringify(options, (_key, value: unknown) => (hasJson(value) ? value : [typeof value]));
+}
+
+function hasJson(value: unknown): boolean {
+  const type = typeof value;
+  return type === "number"
+    ? Number.isFinite(value)
+    : type !== "function" && type !== "symbol" && type !== "bigint";
 }
 
 /** JSON text of the variables of the environment that the core knows. */

@@ -91,6 +91,8 @@ export interface SpanEnvelope {
   timings?: unknown;
   /** Texts that may be a rendered prompt; compared by the core, never sent. */
   link_texts?: string[];
+  /** The session's own A/B assignment belongs to the agent around this one. */
+  inside_agent?: true;
 }
 
 let loaded: Native | undefined;

@@ -27,6 +27,8 @@ export interface SpanEnd {
   metadataJson?: string | undefined;
   timingsJson?: string | undefined;
   linkTexts?: string[] | undefined;
+  /** An agent runs around this one: the session's own A/B assignment is that one's. */
+  insideAgent?: boolean | undefined;
 }
 
 /** Whose child a span is. A `Context` and an `OpenSpan` are such, too. */

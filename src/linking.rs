@@ -72,8 +72,15 @@ impl Linking {
         !known.renderings.is_empty() || !known.sessions.is_empty()
     }
 
-    /// The prompt that a call in this session used, by its texts (instructions and messages).
-    pub fn of_call<'t>(&self, session_id: &str, texts: impl IntoIterator<Item = &'t str>) -> PromptLink {
+    /// The prompt that a call in this session used, by its texts (instructions and messages). The session's own
+    /// assignment stands in for a text only where the call is `outermost`: it was made for the agent that the session
+    /// talks to, not for the agents that this one asks.
+    pub fn of_call<'t>(
+        &self,
+        session_id: &str,
+        outermost: bool,
+        texts: impl IntoIterator<Item = &'t str>,
+    ) -> PromptLink {
         let mut known = self.known.lock();
         let mut used: Vec<Prompt> = Vec::new();
         for text in texts {
@@ -89,6 +96,7 @@ impl Linking {
             .map(Vec::as_slice)
             .unwrap_or_default();
         match used.as_slice() {
+            [] if !outermost => PromptLink::default(),
             [] => only(assigned.iter().cloned()).unwrap_or_default(),
             [prompt] => by_text(prompt, assigned),
             several => {
@@ -151,18 +159,18 @@ mod tests {
         let linking = Linking::default();
         linking.rendered("support", 3, ["You help Acme.", ""]);
         assert_eq!(
-            linking.of_call("s", ["hello", "You help Acme."]),
+            linking.of_call("s", true, ["hello", "You help Acme."]),
             plain("support", 3)
         );
-        assert_eq!(linking.of_call("s", ["hello", ""]), PromptLink::default());
+        assert_eq!(linking.of_call("s", true, ["hello", ""]), PromptLink::default());
     }
 
     #[test]
     fn a_session_with_one_test_is_linked_to_its_variant_and_other_sessions_are_not() {
         let linking = Linking::default();
         linking.assigned("a", link("va", 1, "test", 0));
-        assert_eq!(linking.of_call("a", []), link("va", 1, "test", 0));
-        assert_eq!(linking.of_call("b", []), PromptLink::default());
+        assert_eq!(linking.of_call("a", true, []), link("va", 1, "test", 0));
+        assert_eq!(linking.of_call("b", true, []), PromptLink::default());
     }
 
     #[test]
@@ -170,7 +178,7 @@ mod tests {
         let linking = Linking::default();
         linking.assigned("a", link("va", 1, "test", 0));
         linking.rendered("other", 2, ["other text"]);
-        assert_eq!(linking.of_call("a", ["other text"]), plain("other", 2));
+        assert_eq!(linking.of_call("a", true, ["other text"]), plain("other", 2));
     }
 
     #[test]
@@ -179,8 +187,11 @@ mod tests {
         linking.rendered("va", 1, ["variant text"]);
         linking.assigned("a", link("va", 1, "test", 0));
         linking.assigned("a", link("vb", 1, "second test", 1));
-        assert_eq!(linking.of_call("a", ["variant text"]), link("va", 1, "test", 0));
-        assert_eq!(linking.of_call("b", ["variant text"]), plain("va", 1));
+        assert_eq!(
+            linking.of_call("a", true, ["variant text"]),
+            link("va", 1, "test", 0)
+        );
+        assert_eq!(linking.of_call("b", true, ["variant text"]), plain("va", 1));
     }
 
     #[test]
@@ -190,8 +201,20 @@ mod tests {
         linking.rendered("two", 1, ["same text"]);
         linking.assigned("a", link("va", 1, "test", 0));
         linking.assigned("a", link("vb", 1, "second test", 1));
-        assert_eq!(linking.of_call("a", ["same text"]), PromptLink::default());
-        assert_eq!(linking.of_call("a", ["neither"]), PromptLink::default());
+        assert_eq!(linking.of_call("a", true, ["same text"]), PromptLink::default());
+        assert_eq!(linking.of_call("a", true, ["neither"]), PromptLink::default());
+    }
+
+    #[test]
+    fn a_sub_agent_is_linked_by_its_own_text_only() {
+        let linking = Linking::default();
+        linking.rendered("own", 1, ["own text"]);
+        linking.assigned("a", link("va", 1, "test", 0));
+        assert_eq!(
+            linking.of_call("a", false, ["no prompt's"]),
+            PromptLink::default()
+        );
+        assert_eq!(linking.of_call("a", false, ["own text"]), plain("own", 1));
     }
 
     #[test]
@@ -199,6 +222,6 @@ mod tests {
         let linking = Linking::default();
         linking.assigned("a", link("va", 1, "test", 0));
         linking.assigned("a", link("va", 2, "test", 0));
-        assert_eq!(linking.of_call("a", []), link("va", 2, "test", 0));
+        assert_eq!(linking.of_call("a", true, []), link("va", 2, "test", 0));
     }
 }

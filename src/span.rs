@@ -43,4 +43,7 @@ pub struct FinishedSpan<'a> {
     /// Texts of the call that may be a rendered prompt: compared in `linking`, never sent.
     #[serde(default)]
     pub link_texts: Vec<String>,
+    /// An agent runs around this one.
+    #[serde(default)]
+    pub inside_agent: bool,
 }

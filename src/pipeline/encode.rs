@@ -92,7 +92,8 @@ impl Encoder {
             .unwrap_or_default();
         let mut texts: Vec<&str> = span.link_texts.iter().map(String::as_str).collect();
         collect_texts(&messages, &mut texts);
-        self.linking.of_call(&span.session.session_id, texts)
+        self.linking
+            .of_call(&span.session.session_id, !span.inside_agent, texts)
     }
 }
 

@@ -1,4 +1,4 @@
-import { isPromise, type Fields, field, isObject, quietly } from "./read";
+import { type Fields, field, isObject, isPromise, quietly } from "./read";
 import type { AgentRun } from "./run";
 import { toolHooks, tracedCopies } from "./tools";
 
@@ -18,8 +18,12 @@ export function tracedArguments(run: AgentRun, args: unknown[]): unknown[] | Pro
   const { method, agent } = run.call;
   const options = args[method.optionsAt];
   // A network takes no callbacks; what is no object is Mastra's to refuse.
-  if (method.plain || method.gives === "network" || (options !== undefined && !isObject(options))) return args;
-  const scope = { requestContext: field(options, "requestContext"), runtimeContext: field(options, "runtimeContext") };
+  if (method.plain || method.gives === "network" || (options !== undefined && !isObject(options)))
+    return args;
+  const scope = {
+    requestContext: field(options, "requestContext"),
+    runtimeContext: field(options, "runtimeContext"),
+  };
   const defaults = ask(agent, method.defaultsBy, scope);
   const tools = hasHooks(agent) ? undefined : ask(agent, ["getTools", "listTools"], scope);
   const build = (asked: Asked): unknown[] => {
@@ -29,7 +33,7 @@ export function tracedArguments(run: AgentRun, args: unknown[]): unknown[] | Pro
   };
   if (!isPromise(defaults) && !isPromise(tools)) return build({ defaults, tools });
   return Promise.allSettled([defaults, tools]).then(([defaults, tools]) =>
-    build({ defaults: valueOf(defaults), tools: valueOf(tools) }),
+    build({ defaults: fulfilled(defaults), tools: fulfilled(tools) }),
   );
 }
 
@@ -46,16 +50,19 @@ function ask(agent: object, methods: readonly string[], scope: Fields): unknown 
   return quietly(() => (agent as Record<string, (scope: Fields) => unknown>)[name]?.(given));
 }
 
-function valueOf(settled: PromiseSettledResult<unknown> | undefined): unknown {
+function fulfilled(settled: PromiseSettledResult<unknown> | undefined): unknown {
   return settled?.status === "fulfilled" ? settled.value : undefined;
 }
 
 function ours(run: AgentRun, options: unknown, { defaults, tools }: Asked): Fields {
   const users = (name: string): unknown => field(options, name) ?? field(defaults, name);
   const added: Fields = {};
-  for (const [name, callback] of Object.entries(run.callbacks())) added[name] = chained(users(name), callback);
+  for (const [name, callback] of Object.entries(run.callbacks()))
+    added[name] = chained(users(name), callback);
   if (hasHooks(run.call.agent)) {
-    added.hooks = toolHooks(run.tools, hooksOf(run.call.agent, users("hooks")), () => run.lookForSuspension());
+    added.hooks = toolHooks(run.tools, hooksOf(run.call.agent, users("hooks")), () =>
+      run.lookForSuspension(),
+    );
   } else {
     added.toolsets = toolsets(run, users("toolsets"), tools);
   }

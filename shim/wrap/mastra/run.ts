@@ -1,29 +1,17 @@
-import { AsyncResource } from "node:async_hooks";
-import { setTimeout } from "node:timers";
 import { now } from "../../clock";
 import { current } from "../../context";
 import { describeError } from "../../error";
 import { identityOf } from "../../identity";
 import { abandonWith } from "../../open-spans";
-import { snapshot } from "../../snapshot";
-import { type Attributes, type OpenSpan, type SpanEnd, startSpan } from "../../span";
-import { instructionTexts, messageTexts } from "./link";
+import { type OpenSpan, type SpanEnd, startSpan } from "../../span";
+import { messageTexts } from "./link";
+import { forgetRun, isInsideAgent, isLive, keepRun, lookAgain, nameRun, runById, runOf } from "./live";
 import type { Method } from "./methods";
 import { tracedArguments } from "./options";
-import {
-  modelsOf,
-  pickMetadata,
-  pickResponse,
-  pickUsage,
-  providerOf,
-  sumUsage,
-  toolPart,
-  type Usage,
-  usageOf,
-} from "./pick";
+import { pickUsage, sumUsage, toolPart, type Usage, usageOf } from "./pick";
 import { type Fields, field, isObject, isPromise, list, quietly, text } from "./read";
-import { recallSuspended, rememberSuspended } from "./suspended";
-import { type StepTime, timingsOf } from "./timings";
+import { Report } from "./report";
+import { recallSuspended, rememberSuspended, type SuspendedRun } from "./suspended";
 import { ToolSpans } from "./tools";
 
 /** A call of a traced method. */
@@ -35,23 +23,15 @@ export interface Call {
 }
 
 /** Chunks that are a model's first sign of life (Mastra's names, both lines). */
-const FIRST_TOKENS = new Set(["text-delta", "reasoning-delta", "tool-call", "tool-call-input-streaming-start"]);
-
-/**
- * A suspended stream tells nobody but its status, which may be read: when a call of a tool was asked for and does not
- * start, it is looked at after these waits, in ms.
- */
-const LOOKS_MS = [20, 100, 500, 2000, 10_000];
+const FIRST_TOKENS = new Set([
+  "text-delta",
+  "reasoning-delta",
+  "tool-call",
+  "tool-call-input-streaming-start",
+]);
 
 /** Mastra 0.24 says so when `generate` ends without an answer because a tool waits for approval. */
 const NO_ANSWER = /^promise '\w+' was not resolved or rejected/;
-
-/** Runs that are open, by span and by Mastra's id of them. */
-const bySpan = new Map<string, AgentRun>();
-const byRunId = new Map<string, AgentRun>();
-
-/** Timers in a scope of their own: one made in a request's would hold that request's async state. */
-const scope = new AsyncResource("FallomAgentRun", { requireManualDestroy: true });
 
 /** Runs the method, traced. What it returns or throws is what the caller gets, itself and not a copy. */
 export function traceCall(call: Call, args: unknown[]): unknown {
@@ -60,7 +40,9 @@ export function traceCall(call: Call, args: unknown[]): unknown {
   if (run === undefined || !run.span.recording) return bare(args);
   return run.span.run(() => {
     const ready = quietly(() => tracedArguments(run, args)) ?? args;
-    return isPromise(ready) ? run.watch(() => ready.then(bare, () => bare(args))) : run.watch(() => bare(ready));
+    return isPromise(ready)
+      ? run.watch(() => ready.then(bare, () => bare(args)))
+      : run.watch(() => bare(ready));
   });
 }
 
@@ -68,17 +50,11 @@ export function traceCall(call: Call, args: unknown[]): unknown {
 export class AgentRun {
   readonly span: OpenSpan;
   readonly tools: ToolSpans;
-  private readonly steps: StepTime[] = [];
+  private readonly report: Report;
   private readonly parent: AgentRun | undefined;
-  /** The tool call of the parent that this run is, if it could be told only so. */
+  /** The tool call of the parent that this run is, where it could be told only so. */
   private readonly asTool: OpenSpan | undefined;
-  /** Texts of the call that may be a rendered prompt, where the core cannot read them from the request. */
-  private texts: string[] = [];
-  private readonly instructions: unknown;
   private readonly signal: unknown;
-  private runId: string | undefined;
-  private firstTokenMs: number | undefined;
-  private askedModel: string | undefined;
   private error: unknown;
   private stream: WeakRef<object> | undefined;
   private looking = false;
@@ -92,10 +68,9 @@ export class AgentRun {
     const { session, agent, method } = call;
     const options = args[method.optionsAt];
     const name = text(field(agent, "name")) ?? text(field(agent, "id")) ?? "agent";
-    this.runId = text(field(options, "runId"));
-    const before = method.resumes ? this.goOn() : undefined;
+    const before = method.resumes ? suspendedBefore(text(field(options, "runId"))) : undefined;
     const outer = before ? undefined : current(identityOf(session).context.sessionId);
-    this.parent = outer && bySpan.get(outer.spanId);
+    this.parent = runOf(outer);
     this.asTool = this.parent?.tools.adopt(messageTexts(args[0])[0]);
     this.span = startSpan({
       session,
@@ -105,16 +80,16 @@ export class AgentRun {
       streaming: method.gives !== "output",
     });
     this.tools = new ToolSpans(session, this.span, before?.seen ?? []);
-    this.instructions = field(options, "instructions");
+    this.report = new Report(this.span, agent, method, this.tools.times, args, options);
     this.signal = field(options, "abortSignal");
     if (!this.span.recording) return;
-    bySpan.set(this.span.spanId, this);
-    if (this.runId !== undefined) byRunId.set(this.runId, this);
-    const attributes = { "fallom.method": `agent.${method.name}`, "fallom.agent_name": name };
-    this.span.known = { attributes, requestJson: this.request(args) };
-    if (this.span.link && !this.span.capture) this.texts = messageTexts(args[0]);
-    this.askedModel = text(field(field(agent, "model"), "modelId")) ?? text(field(agent, "model"));
-    this.span.partial = () => this.soFar();
+    keepRun(this);
+    if (this.report.runId !== undefined) nameRun(this.report.runId, this);
+    this.span.known = { ...this.report.begin(name, args[0]), insideAgent: isInsideAgent(outer) };
+    this.span.partial = () => {
+      forgetRun(this, this.report.runId);
+      return this.report.soFar();
+    };
   }
 
   /** Calls the method and sees how it ends. */
@@ -138,12 +113,13 @@ export class AgentRun {
 
   /** Callbacks for the call's options. They, and nothing else, hold on to what ends a stream's span. */
   callbacks(): Record<string, (argument: unknown) => void> {
-    const { gives } = this.call.method;
     const held: { run: AgentRun } = { run: this };
     const onStepFinish = (step: unknown): void => held.run.stepEnded(step);
     const onChunk = (chunk: unknown): void => held.run.chunk(chunk);
-    // With tool hooks, the chunks of a `generate` tell nothing that its result does not.
-    if (gives === "output") return "getConfiguredToolHooks" in this.call.agent ? { onStepFinish } : { onStepFinish, onChunk };
+    if (this.call.method.gives === "output") {
+      // With tool hooks, the chunks of a `generate` tell nothing that its result does not.
+      return "getConfiguredToolHooks" in this.call.agent ? { onStepFinish } : { onStepFinish, onChunk };
+    }
     abandonWith(held, this.span);
     return {
       onStepFinish,
@@ -158,59 +134,48 @@ export class AgentRun {
   lookForSuspension(): void {
     if (this.looking || this.call.method.gives !== "stream") return;
     this.looking = true;
-    scope.runInAsyncScope(() => this.lookLater(0));
-  }
-
-  private lookLater(at: number): void {
-    const wait = LOOKS_MS[at];
-    if (wait === undefined || !bySpan.has(this.span.spanId)) {
+    const found = (): boolean => {
+      const suspended = field(this.stream?.deref(), "status") === "suspended";
+      if (suspended) quietly(() => this.suspended());
+      return suspended;
+    };
+    lookAgain(this, found, () => {
       this.looking = false;
-      return;
+    });
+  }
+
+  /** Waits for approval or data. What resumes it goes on in the same trace, and brings the usage of both. */
+  suspended(result?: unknown): void {
+    const { runId } = this.report;
+    const { traceId, parentSpanId } = this.span;
+    if (runId !== undefined && isLive(this)) {
+      rememberSuspended(runId, { traceId, parentSpanId, seen: [...this.tools.seen] });
     }
-    setTimeout(() => {
-      if (field(this.stream?.deref(), "status") === "suspended") quietly(() => this.suspended());
-      else this.lookLater(at + 1);
-    }, wait).unref();
-  }
-
-  /** The run that this call resumes, its span ended if nobody has noticed yet. */
-  private goOn() {
-    const open = this.runId === undefined ? undefined : byRunId.get(this.runId);
-    if (open?.call.method.gives === "stream") quietly(() => open.suspended());
-    return recallSuspended(this.runId);
-  }
-
-  /** The messages as the caller gave them, as text: taken now, since Mastra may write into them. */
-  private request([input]: unknown[]): string | undefined {
-    const { method } = this.call;
-    if (!this.span.capture || (method.resumes && method.optionsAt === 0)) return undefined;
-    if (method.resumes) return snapshot(input);
-    if (typeof input === "string") return snapshot([{ role: "user", content: input }]);
-    return snapshot(Array.isArray(input) ? input : input === undefined ? [] : [input]);
+    this.finish({ ...(result as Fields | undefined), finishReason: "suspended" }, undefined);
   }
 
   private returned(value: unknown): void {
     const { gives } = this.call.method;
-    if (gives === "output") return this.answered(value);
-    if (isObject(value)) this.stream = new WeakRef(value);
-    this.named(field(value, "runId"));
+    this.named(value);
+    if (gives === "output") this.answered(value);
+    else if (isObject(value)) this.stream = new WeakRef(value);
     if (gives === "network") this.watchNetwork(value);
   }
 
   /** A `generate` has resolved. Suspended and aborted runs do so, too. */
   private answered(result: unknown): void {
-    this.named(field(result, "runId"));
     const finishReason = text(field(result, "finishReason"));
-    if (finishReason === "suspended") return this.suspended(result);
     // 0.24 gives no reason for an aborted run.
-    const cut = finishReason === undefined && field(this.signal, "aborted") === true;
-    this.succeeded(result, cut && isObject(result) ? "aborted" : undefined);
+    const cut = finishReason === undefined && field(this.signal, "aborted") === true && isObject(result);
+    if (finishReason === "suspended") this.suspended(result);
+    else this.succeeded(cut ? { ...result, finishReason: "aborted" } : result);
   }
 
   private chunk(chunk: unknown): void {
-    this.named(field(chunk, "runId"));
+    this.named(chunk);
+    const { report } = this;
     const type = field(chunk, "type") ?? field(field(chunk, "chunk"), "type");
-    if (this.firstTokenMs === undefined && FIRST_TOKENS.has(String(type))) this.firstTokenMs = now();
+    if (report.firstTokenMs === undefined && FIRST_TOKENS.has(String(type))) report.firstTokenMs = now();
     if (type !== "tool-call") return;
     const part = toolPart(chunk);
     if (part !== undefined) this.tools.announce(part);
@@ -218,12 +183,9 @@ export class AgentRun {
   }
 
   private stepEnded(step: unknown): void {
-    this.named(field(step, "runId"));
-    this.askedModel ??= text(field(field(step, "model"), "modelId"));
-    const stepStart = this.steps.at(-1)?.endMs ?? this.span.startMs;
-    const ended = { step, endMs: now() };
-    this.steps.push(ended);
-    this.tools.settle(ended, stepStart);
+    this.named(step);
+    const { ended, startMs } = this.report.step(step);
+    this.tools.settle(ended, startMs);
     // The end of a stream that failed: `onFinish` will not come, and on 0.24 not always `onError`.
     if (field(step, "finishReason") === "error" && this.call.method.gives === "stream") {
       this.failed(this.error ?? new Error("the model's answer broke off"));
@@ -236,40 +198,30 @@ export class AgentRun {
     if (!Array.isArray(field(this.call.agent, "model"))) this.failed(error);
   }
 
-  private succeeded(result: unknown, finishReason?: string): void {
-    this.named(field(result, "runId"));
-    const picked: unknown = finishReason === undefined ? result : { ...(result as Fields), finishReason };
-    this.finish(picked, usageOf(result) ?? this.usageOfSteps(), {});
+  private succeeded(result: unknown): void {
+    this.named(result);
+    this.finish(result, usageOf(result) ?? this.report.usageOfSteps);
   }
 
   private aborted(event: unknown): void {
     const steps = list(field(event, "steps"));
     const last = steps.at(-1);
-    const result = {
-      text: field(event, "text") ?? field(last, "text"),
-      finishReason: "aborted",
-      steps,
-      response: field(last, "response"),
-    };
-    this.finish(result, sumUsage(steps.map((step) => pickUsage(field(step, "usage")))), {});
-  }
-
-  /** Waits for approval or data. What resumes it goes on in the same trace, and brings the usage of both. */
-  private suspended(result?: unknown): void {
-    const { runId, span } = this;
-    const seen = [...this.tools.seen];
-    if (runId !== undefined) {
-      rememberSuspended(runId, { traceId: span.traceId, parentSpanId: span.parentSpanId, seen });
-    }
-    this.finish({ ...(result as Fields | undefined), finishReason: "suspended" }, undefined, {});
+    const answer = field(event, "text") ?? field(last, "text");
+    const result = { text: answer, finishReason: "aborted", steps, response: field(last, "response") };
+    this.finish(result, sumUsage(steps.map((step) => pickUsage(field(step, "usage")))));
   }
 
   private failed(error: unknown): void {
-    if (NO_ANSWER.test(String(field(error, "message"))) && this.tools.anyWaiting) return this.suspended();
-    const steps = this.steps.map(({ step }) => step);
-    const errorMessage = describeError(error, this.span.capture);
-    const result = { steps, finishReason: "error", request: { body: field(error, "requestBodyValues") } };
-    this.finish(result, this.usageOfSteps(), { status: "ERROR", errorMessage, responseJson: undefined });
+    if (NO_ANSWER.test(String(field(error, "message"))) && this.tools.anyWaiting) {
+      this.suspended();
+      return;
+    }
+    const { report, span } = this;
+    // The request that failed stands in the provider's error: it tells the instructions.
+    const request = { body: field(error, "requestBodyValues") };
+    const result = { finishReason: "error", steps: report.steps.map(({ step }) => step), request };
+    const errorMessage = describeError(error, span.capture);
+    this.finish(result, report.usageOfSteps, { status: "ERROR", errorMessage });
   }
 
   /** A network runs by itself: its promises drive nothing, and nothing is read from its stream. */
@@ -282,99 +234,48 @@ export class AgentRun {
   }
 
   private networkEnded(status: unknown, result: unknown, usage: unknown): void {
-    if (status === "suspended") return this.suspended();
-    if (status === "failed") return this.failed(field(result, "error") ?? new Error("the network failed"));
-    const outcome = field(result, "result");
-    const own = sumUsage([pickUsage(usage), this.childUsage], -1);
-    this.finish({ text: field(outcome, "result"), finishReason: "stop", object: outcome }, own, {});
+    if (status === "suspended") {
+      this.suspended();
+    } else if (status === "failed") {
+      this.failed(field(result, "error") ?? new Error("the network failed"));
+    } else {
+      const outcome = field(result, "result");
+      const own = sumUsage([pickUsage(usage), this.childUsage], -1);
+      this.finish({ text: field(outcome, "result"), finishReason: "stop", object: outcome }, own);
+    }
   }
 
   /** Ends the span, and with it what is left of its tools. */
-  private finish(result: unknown, usage: Usage | undefined, more: SpanEnd): void {
-    if (!bySpan.delete(this.span.spanId)) return;
-    if (this.runId !== undefined && byRunId.get(this.runId) === this) byRunId.delete(this.runId);
+  private finish(result: unknown, usage: Usage | undefined, failure?: SpanEnd): void {
+    if (!forgetRun(this, this.report.runId)) return;
     const endMs = now();
     this.settleUnseen(result, endMs);
     this.tools.end(endMs);
-    const responseJson = this.span.capture ? snapshot(pickResponse(result)) : undefined;
-    this.span.finish({
-      endMs,
-      model: modelsOf(result).modelId ?? modelsOf(this.steps.at(-1)?.step).modelId ?? this.askedModel,
-      timeToFirstTokenMs: this.timeToFirstToken(),
-      attributes: this.attributes(result),
-      responseJson,
-      usageJson: usage && JSON.stringify(usage),
-      metadataJson: JSON.stringify(pickMetadata(result)),
-      timingsJson: this.timings(endMs),
-      linkTexts: this.linkTexts(result),
-      ...more,
-    });
+    const end = this.report.end(result, usage, endMs);
+    this.span.finish(failure ? { ...end, ...failure, responseJson: undefined } : end);
     if (usage && this.parent) this.parent.childUsage = sumUsage([this.parent.childUsage, usage]);
     if (this.asTool) this.parent?.tools.adoptedEnded(this.asTool, endMs);
   }
 
   /** Steps that no callback told of, and the results of calls that no step told of. */
   private settleUnseen(result: unknown, endMs: number): void {
-    const told = this.steps.length;
+    const told = this.report.steps.length;
     const steps = list(field(result, "steps")).slice(told);
-    let stepStart = this.steps.at(-1)?.endMs ?? this.span.startMs;
-    for (const step of steps) {
-      this.tools.settle({ step, endMs }, stepStart);
-      stepStart = endMs;
-    }
-    if (told === 0 && steps.length === 0) this.tools.settle({ step: result, endMs }, stepStart);
+    for (const step of steps) this.tools.settle({ step, endMs }, this.report.lastMs);
+    if (told === 0 && steps.length === 0) this.tools.settle({ step: result, endMs }, this.report.lastMs);
   }
 
-  private soFar(): SpanEnd {
-    bySpan.delete(this.span.spanId);
-    if (this.runId !== undefined) byRunId.delete(this.runId);
-    const last = this.steps.at(-1)?.step;
-    const usage = this.usageOfSteps();
-    return {
-      model: modelsOf(last).modelId ?? this.askedModel,
-      timeToFirstTokenMs: this.timeToFirstToken(),
-      attributes: this.attributes(last),
-      usageJson: usage && JSON.stringify(usage),
-      timingsJson: this.timings(now()),
-      linkTexts: this.linkTexts({ steps: this.steps.map(({ step }) => step) }),
-    };
+  /** Mastra gives a run its id when it likes; whatever carries it first, tells it. */
+  private named(carrier: unknown): void {
+    if (this.report.runId !== undefined) return;
+    this.report.runId = text(field(carrier, "runId"));
+    if (this.report.runId !== undefined) nameRun(this.report.runId, this);
   }
+}
 
-  private attributes(result: unknown): Attributes {
-    const provider = providerOf(result) ?? providerOf(this.steps.at(-1)?.step);
-    return {
-      ...(this.runId !== undefined && { "fallom.run_id": this.runId }),
-      ...(provider !== undefined && { "fallom.provider": provider }),
-    };
-  }
-
-  private timings(endMs: number): string {
-    const { startMs } = this.span;
-    const { firstTokenMs, steps, tools } = this;
-    const streaming = this.call.method.gives !== "output";
-    return JSON.stringify(timingsOf({ startMs, endMs, firstTokenMs, streaming, steps, tools: tools.times }));
-  }
-
-  /** Only streams have a first token that means something. */
-  private timeToFirstToken(): number | undefined {
-    if (this.firstTokenMs === undefined || this.call.method.gives === "output") return undefined;
-    return Math.max(0, this.firstTokenMs - this.span.startMs);
-  }
-
-  private linkTexts(result: unknown): string[] | undefined {
-    if (!this.span.link) return undefined;
-    const first = list(field(result, "steps"))[0];
-    const body = field(field(first, "request"), "body") ?? field(field(result, "request"), "body");
-    return [...this.texts, ...instructionTexts(this.call.agent, this.instructions, body)];
-  }
-
-  private usageOfSteps(): Usage | undefined {
-    return sumUsage(this.steps.map(({ step }) => pickUsage(field(step, "usage"))));
-  }
-
-  private named(runId: unknown): void {
-    if (this.runId !== undefined || text(runId) === undefined) return;
-    this.runId = text(runId);
-    if (this.runId !== undefined && bySpan.has(this.span.spanId)) byRunId.set(this.runId, this);
-  }
+/** The run that a call resumes; its span is ended now, if nobody has noticed its suspension. */
+function suspendedBefore(runId: string | undefined): SuspendedRun | undefined {
+  const open = runById(runId);
+  if (open?.call.method.gives === "stream") quietly(() => open.suspended());
+  return recallSuspended(runId);
 }

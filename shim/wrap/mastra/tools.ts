@@ -1,6 +1,6 @@
+import { now } from "../../clock";
 import { enter } from "../../context";
 import { describeError } from "../../error";
-import { now } from "../../clock";
 import { snapshot } from "../../snapshot";
 import { type OpenSpan, type SpanEnd, startSpan } from "../../span";
 import { type ToolPart, toolParts } from "./pick";
@@ -171,7 +171,11 @@ function outcomeOf(span: OpenSpan, { result, error }: { result?: unknown; error?
 }
 
 /** Hooks of Mastra ≥ 1.50 around each tool's execution, the user's own included. */
-export function toolHooks(tools: ToolSpans, users: { beforeToolCall?: unknown; afterToolCall?: unknown }, onIdle: () => void) {
+export function toolHooks(
+  tools: ToolSpans,
+  users: { beforeToolCall?: unknown; afterToolCall?: unknown },
+  onIdle: () => void,
+) {
   /** By the context object, which both hooks of one execution are given. */
   const executions = new WeakMap<object, Execution>();
   const ended = (context: unknown, outcome: { result?: unknown; error?: unknown }): void => {
@@ -204,7 +208,9 @@ export function toolHooks(tools: ToolSpans, users: { beforeToolCall?: unknown; a
     },
     afterToolCall(this: unknown, ...args: unknown[]): unknown {
       const [call] = args;
-      quietly(() => ended(field(call, "context"), { result: field(call, "output"), error: field(call, "error") }));
+      quietly(() =>
+        ended(field(call, "context"), { result: field(call, "output"), error: field(call, "error") }),
+      );
       if (typeof users.afterToolCall !== "function") return undefined;
       return Reflect.apply(users.afterToolCall as () => unknown, this, args);
     },
@@ -235,7 +241,8 @@ export function tracedCopies(tools: ToolSpans, originals: unknown): Record<strin
   const copies: Record<string, unknown> = {};
   for (const [name, tool] of Object.entries((originals ?? {}) as object)) {
     const execute = field(tool, "execute");
-    copies[name] = typeof execute === "function" ? copyOf(tools, name, tool as object, execute as () => unknown) : tool;
+    copies[name] =
+      typeof execute === "function" ? copyOf(tools, name, tool as object, execute as () => unknown) : tool;
   }
   return copies;
 }

@@ -1,0 +1,119 @@
+import { now } from "../../clock";
+import { snapshot } from "../../snapshot";
+import type { Attributes, OpenSpan, SpanEnd } from "../../span";
+import { instructionTexts, messageTexts } from "./link";
+import type { Method } from "./methods";
+import { modelsOf, pickMetadata, pickResponse, pickUsage, providerOf, sumUsage, type Usage } from "./pick";
+import { field, list, text } from "./read";
+import { type StepTime, type ToolTime, timingsOf } from "./timings";
+
+/** What a run's span says: gathered as the run goes on, told when it ends. */
+export class Report {
+  runId: string | undefined;
+  firstTokenMs: number | undefined;
+  readonly steps: StepTime[] = [];
+  private askedModel: string | undefined;
+  private readonly instructions: unknown;
+  /** The messages' texts, where the core cannot read them from the request. */
+  private readonly messages: string[];
+
+  constructor(
+    private readonly span: OpenSpan,
+    private readonly agent: object,
+    private readonly method: Method,
+    private readonly tools: readonly ToolTime[],
+    [input]: unknown[],
+    options: unknown,
+  ) {
+    this.runId = text(field(options, "runId"));
+    this.instructions = field(options, "instructions");
+    this.messages = span.link && !span.capture ? messageTexts(input) : [];
+    this.askedModel = text(field(field(agent, "model"), "modelId")) ?? text(field(agent, "model"));
+  }
+
+  /** What is known from the start: the messages as the caller gave them, taken now, since Mastra may write into them. */
+  begin(name: string, input: unknown): SpanEnd {
+    const attributes = { "fallom.method": `agent.${this.method.name}`, "fallom.agent_name": name };
+    return { attributes, requestJson: this.span.capture ? this.request(input) : undefined };
+  }
+
+  /** Notes a step; says when it began. */
+  step(step: unknown): { ended: StepTime; startMs: number } {
+    this.askedModel ??= text(field(field(step, "model"), "modelId"));
+    const startMs = this.lastMs;
+    const ended = { step, endMs: now() };
+    this.steps.push(ended);
+    return { ended, startMs };
+  }
+
+  /** When the last step ended, or the run began. */
+  get lastMs(): number {
+    return this.steps.at(-1)?.endMs ?? this.span.startMs;
+  }
+
+  get usageOfSteps(): Usage | undefined {
+    return sumUsage(this.steps.map(({ step }) => pickUsage(field(step, "usage"))));
+  }
+
+  /** All that a finished run says. */
+  end(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
+    return {
+      ...this.common(result, usage, endMs),
+      responseJson: this.span.capture ? snapshot(pickResponse(result)) : undefined,
+      metadataJson: JSON.stringify(pickMetadata(result)),
+    };
+  }
+
+  /** What is known while the run is under way. */
+  soFar(): SpanEnd {
+    const steps = this.steps.map(({ step }) => step);
+    return this.common({ steps }, this.usageOfSteps, now());
+  }
+
+  private common(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
+    return {
+      endMs,
+      model: modelsOf(result).modelId ?? modelsOf(this.steps.at(-1)?.step).modelId ?? this.askedModel,
+      timeToFirstTokenMs: this.timeToFirstToken(),
+      attributes: this.attributes(result),
+      usageJson: usage && JSON.stringify(usage),
+      timingsJson: this.timings(endMs),
+      linkTexts: this.linkTexts(result),
+    };
+  }
+
+  private request(input: unknown): string | undefined {
+    const { resumes, optionsAt } = this.method;
+    // An approval carries no content, other answers are data of the user's.
+    if (resumes) return optionsAt === 0 ? undefined : snapshot(input);
+    if (typeof input === "string") return snapshot([{ role: "user", content: input }]);
+    return snapshot(Array.isArray(input) ? input : input === undefined ? [] : [input]);
+  }
+
+  private attributes(result: unknown): Attributes {
+    const provider = providerOf(result) ?? providerOf(this.steps.at(-1)?.step);
+    return {
+      ...(this.runId !== undefined && { "fallom.run_id": this.runId }),
+      ...(provider !== undefined && { "fallom.provider": provider }),
+    };
+  }
+
+  private timings(endMs: number): string {
+    const { firstTokenMs, steps, tools } = this;
+    const { startMs, streaming } = this.span;
+    return JSON.stringify(timingsOf({ startMs, endMs, firstTokenMs, streaming, steps, tools }));
+  }
+
+  /** Only streams have a first token that means something. */
+  private timeToFirstToken(): number | undefined {
+    if (this.firstTokenMs === undefined || !this.span.streaming) return undefined;
+    return Math.max(0, this.firstTokenMs - this.span.startMs);
+  }
+
+  private linkTexts(result: unknown): string[] | undefined {
+    if (!this.span.link) return undefined;
+    const first = list(field(result, "steps"))[0];
+    const body = field(field(first, "request"), "body") ?? field(field(result, "request"), "body");
+    return [...this.messages, ...instructionTexts(this.agent, this.instructions, body)];
+  }
+}
