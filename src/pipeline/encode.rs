@@ -134,7 +134,8 @@ impl Texts {
         self.response = take(MANUAL_CONTENT[1]);
     }
 
-    fn put(&self, attributes: &mut Map<String, Value>, manual: bool, is_agent: bool, budget: usize) {
+    /// Puts what fits among the attributes; says how many bytes were cut.
+    fn put(&self, attributes: &mut Map<String, Value>, manual: bool, is_agent: bool, budget: usize) -> u64 {
         let content = Content {
             request: self.request.as_deref(),
             response: self.response.as_deref(),
@@ -158,9 +159,7 @@ impl Texts {
                 attributes.insert(name.to_owned(), Value::String(text.into_owned()));
             }
         }
-        if truncated_bytes > 0 {
-            attributes.insert("fallom.truncated_bytes".to_owned(), truncated_bytes.into());
-        }
+        truncated_bytes
     }
 }
 
@@ -212,21 +211,27 @@ fn length(wire: &WireSpan) -> usize {
     serde_json::to_vec(wire).map_or(usize::MAX / 2, |bytes| bytes.len())
 }
 
-/// Text attributes of a user's own share what room there is; the short ones stay as they are.
-fn shorten_attributes(attributes: &mut Map<String, Value>, budget: usize) {
+/// Text attributes of a user's own share what room there is; the short ones stay as they are. Says how many bytes were
+/// cut.
+fn shorten_attributes(attributes: &mut Map<String, Value>, budget: usize) -> u64 {
     let texts = attributes
         .values()
         .filter(|value| value.is_string())
         .count()
         .max(1);
     let each = budget / texts;
-    for (name, value) in attributes.iter_mut() {
-        if let Value::String(text) = value
-            && !name.starts_with("fallom.")
-        {
-            *text = payload::fit_string(text, each).0.into_owned();
+    let mut cut = 0;
+    for (_, value) in attributes
+        .iter_mut()
+        .filter(|(name, _)| !name.starts_with("fallom."))
+    {
+        if let Value::String(text) = value {
+            let (shortened, bytes) = payload::fit_string(text, each);
+            cut += bytes;
+            *text = shortened.into_owned();
         }
     }
+    cut
 }
 
 /// The texts of messages: a message's own, its content, and those of its parts.

@@ -15,3 +15,6 @@ pub use encode::Encoder;
 pub use flush::FlushResult;
 pub use ledger::{DropReason, Dropped, Stats};
 pub use worker::Pipeline;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! The sum of the ledger holds, and the bytes add up, under any order of events.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use crate::pipeline::DropReason;
+use crate::pipeline::queue::{Queued, State, Unit};
+use crate::settings::{Batch, Retry};
+use crate::transport::{Encoding, Form};
+
+const MAX_QUEUE_BYTES: usize = 4000;
+const BATCH: Batch = Batch {
+    max_spans: 4,
+    max_bytes: 1000,
+    max_delay: Duration::from_millis(5),
+};
+const RETRY: Retry = Retry {
+    max_age: Duration::from_secs(60),
+    base: Duration::from_nanos(1),
+    max: Duration::from_nanos(1),
+};
+const MOST_REQUESTS: usize = 3;
+
+/// What can happen to the queue.
+#[derive(Clone, Debug)]
+enum Event {
+    Open,
+    Record { bytes: usize },
+    Encode { most: usize, grows_to: usize },
+    Unreadable,
+    Send { ndjson: bool },
+    Delivered,
+    Refused,
+    Failed { expired: bool },
+    Resent { singly: bool },
+    KeyRefused,
+    Hurry,
+    NewKey,
+    Stop,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => Just(Event::Open),
+        6 => (1..1500_usize).prop_map(|bytes| Event::Record { bytes }),
+        1 => Just(Event::Record { bytes: MAX_QUEUE_BYTES + 1 }),
+        6 => (1..5_usize, 1..1500_usize).prop_map(|(most, grows_to)| Event::Encode { most, grows_to }),
+        1 => Just(Event::Unreadable),
+        8 => any::<bool>().prop_map(|ndjson| Event::Send { ndjson }),
+        6 => Just(Event::Delivered),
+        1 => Just(Event::Refused),
+        2 => any::<bool>().prop_map(|expired| Event::Failed { expired }),
+        2 => any::<bool>().prop_map(|singly| Event::Resent { singly }),
+        1 => Just(Event::KeyRefused),
+        2 => Just(Event::Hurry),
+        1 => Just(Event::NewKey),
+        1 => Just(Event::Stop),
+    ]
+}
+
+/// The queue, and the units that are in flight.
+struct Run {
+    state: State,
+    flying: Vec<Unit>,
+    handed_in: u64,
+}
+
+impl Run {
+    fn new() -> Self {
+        Run {
+            state: State::new(),
+            flying: Vec::new(),
+            handed_in: 0,
+        }
+    }
+
+    fn apply(&mut self, event: Event) {
+        let state = &mut self.state;
+        match event {
+            Event::Open => {
+                state.stats.start();
+                self.handed_in += 1;
+            }
+            Event::Record { bytes } => {
+                if state.stats.open == 0 {
+                    self.handed_in += 1;
+                }
+                state.push(vec![0; bytes], MAX_QUEUE_BYTES);
+            }
+            Event::Encode { most, grows_to } => {
+                for span in state.take_inbox(most) {
+                    let before = span.bytes.len();
+                    state.ready(
+                        Queued {
+                            bytes: vec![1; grows_to],
+                            ..span
+                        },
+                        before,
+                        MAX_QUEUE_BYTES,
+                    );
+                }
+            }
+            Event::Unreadable => {
+                for span in state.take_inbox(1) {
+                    state.unreadable(&span, DropReason::Rejected);
+                }
+            }
+            Event::Send { ndjson } => {
+                let form = Form {
+                    ndjson,
+                    encoding: Encoding::Identity,
+                };
+                let unit = state.next_unit(Instant::now(), &BATCH, MOST_REQUESTS, form);
+                assert!(unit.iter().all(|unit| ndjson || unit.spans.len() == 1));
+                self.flying.extend(unit);
+            }
+            Event::Hurry => state.hurry(Instant::now() + Duration::from_millis(1)),
+            Event::NewKey => {
+                state.unauthorized = false;
+                state.stopped = false;
+            }
+            Event::Stop => state.stopped = true,
+            Event::Delivered
+            | Event::Refused
+            | Event::Failed { .. }
+            | Event::Resent { .. }
+            | Event::KeyRefused => self.answer(event),
+        }
+    }
+
+    /// The oldest request is answered.
+    fn answer(&mut self, event: Event) {
+        if self.flying.is_empty() {
+            return;
+        }
+        let unit = self.flying.remove(0);
+        let state = &mut self.state;
+        match event {
+            Event::Delivered => state.delivered(unit),
+            Event::Refused => state.dropped(unit, DropReason::Rejected),
+            Event::Failed { expired } => {
+                let max_age = if expired { Duration::ZERO } else { RETRY.max_age };
+                state.retry(unit, None, &Retry { max_age, ..RETRY });
+            }
+            Event::Resent { singly } => state.resend(unit, singly),
+            Event::KeyRefused => {
+                state.unauthorized = true;
+                state.dropped(unit, DropReason::Unauthorized);
+                state.drop_queue(DropReason::Unauthorized);
+            }
+            _ => {}
+        }
+    }
+
+    fn check(&self) {
+        let stats = &self.state.stats;
+        let dropped = &stats.dropped;
+        let reasons = dropped.queue_full
+            + dropped.too_large
+            + dropped.rejected
+            + dropped.unauthorized
+            + dropped.expired
+            + dropped.disabled
+            + dropped.spool_full;
+        assert_eq!(dropped.total, reasons);
+        assert_eq!(stats.started, self.handed_in);
+        let places =
+            stats.open + stats.queued + stats.in_flight + stats.spooled + stats.delivered + dropped.total;
+        assert_eq!(stats.started, places, "{stats:?}");
+        let flying: usize = self.flying.iter().map(|unit| unit.spans.len()).sum();
+        assert_eq!(stats.in_flight, flying as u64);
+        let flying_bytes: usize = self
+            .flying
+            .iter()
+            .flat_map(|unit| &unit.spans)
+            .map(|span| span.bytes.len())
+            .sum();
+        assert!(self.state.queued_bytes() <= MAX_QUEUE_BYTES.max(flying_bytes + 1500));
+        if stats.queued == 0 {
+            assert_eq!(self.state.queued_bytes(), 0);
+        }
+    }
+
+    /// Everything that can still go, goes.
+    fn drain(&mut self) {
+        self.state.stats.open = {
+            let open = self.state.stats.open;
+            for _ in 0..open {
+                self.state.push(vec![0; 10], MAX_QUEUE_BYTES);
+            }
+            self.state.stats.open
+        };
+        for _ in 0..10_000 {
+            self.apply(Event::Encode {
+                most: 100,
+                grows_to: 20,
+            });
+            self.apply(Event::Hurry);
+            self.apply(Event::Send { ndjson: true });
+            self.apply(Event::Delivered);
+            self.check();
+            if self.state.stats.unsettled() == 0 {
+                return;
+            }
+        }
+        panic!("spans were left behind: {:?}", self.state.stats);
+    }
+}
+
+proptest! {
+    // 1,000 runs of up to 200 events.
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_span_is_in_exactly_one_place_and_none_is_left_behind(events in prop::collection::vec(event(), 1..200)) {
+        let mut run = Run::new();
+        for event in events {
+            run.apply(event);
+            run.check();
+        }
+        run.drain();
+    }
+}
+
+#[test]
+fn a_flush_tells_what_became_of_the_spans_that_were_there_and_of_no_others() {
+    let mut run = Run::new();
+    for _ in 0..3 {
+        run.apply(Event::Record { bytes: 10 });
+    }
+    let (id, mut done) = run
+        .state
+        .waiters
+        .begin(run.state.mark(), run.state.stats.unsettled());
+    run.apply(Event::Record { bytes: 10 });
+    run.apply(Event::Encode {
+        most: 10,
+        grows_to: 10,
+    });
+    run.apply(Event::Hurry);
+    run.apply(Event::Send { ndjson: false });
+    run.apply(Event::Refused);
+    assert!(done.try_recv().is_err());
+    for _ in 0..2 {
+        run.apply(Event::Send { ndjson: false });
+        run.apply(Event::Delivered);
+    }
+    assert!(done.try_recv().is_ok());
+    let result = run.state.waiters.end(id);
+    assert_eq!(
+        (result.delivered, result.dropped, result.pending, result.timed_out),
+        (2, 1, 0, false)
+    );
+}
+
+#[test]
+fn when_the_queue_is_full_the_oldest_spans_go() {
+    let mut run = Run::new();
+    for _ in 0..10 {
+        run.apply(Event::Record { bytes: 500 });
+    }
+    assert_eq!(run.state.stats.dropped.queue_full, 2);
+    let left: Vec<u64> = run.state.take_inbox(100).iter().map(|span| span.seq).collect();
+    assert_eq!(left, [2, 3, 4, 5, 6, 7, 8, 9]);
+}
