@@ -69,10 +69,7 @@ pub fn init(options: &str, environment: &Environment) -> Result<(), String> {
     let current = Arc::clone(&core.settings.read());
     let (settings, ignored) = current.again(options, environment)?;
     if !ignored.is_empty() {
-        warn_once(&format!(
-            "init was called before: its {} stay as they were.",
-            ignored.join(", ")
-        ));
+        warn_once(&format!("init was called before: its {} stay as they were.", ignored.join(", ")));
     }
     core.reconfigure(settings);
     Ok(())
@@ -102,11 +99,7 @@ pub fn init_catalog(read: &Read, options: &str, environment: &Environment) -> Re
             None => return Ok(()),
         },
     };
-    let variable = if *read == Read::Prompts {
-        "FALLOM_PROMPTS_URL"
-    } else {
-        "FALLOM_CONFIGS_URL"
-    };
+    let variable = if *read == Read::Prompts { "FALLOM_PROMPTS_URL" } else { "FALLOM_CONFIGS_URL" };
     let endpoint = Endpoint::from_options(options, environment, variable, &core.catalog.endpoint(read))?;
     core.catalog.reconfigure(read, endpoint);
     Ok(())
@@ -117,9 +110,7 @@ fn start(settings: Settings, initialized: bool) -> Option<Arc<Core>> {
     set_debug(settings.debug);
     debug(|| format!("spans go to {}", settings.traces.url));
     let started = Core::start(settings, initialized).map_err(|reason| {
-        warn_once(&format!(
-            "The tracer could not start ({reason}): the application runs untraced."
-        ));
+        warn_once(&format!("The tracer could not start ({reason}): the application runs untraced."));
     });
     let core = Arc::new(started.ok()?);
     *CORE.write() = Some(Arc::clone(&core));
@@ -161,10 +152,7 @@ impl Core {
             if !settings.enabled || settings.traces.api_key.is_none() {
                 return None;
             }
-            Opened {
-                capture_content: settings.capture_content,
-                link: self.linking.any(),
-            }
+            Opened { capture_content: settings.capture_content, link: self.linking.any() }
         };
         self.pipeline.open().then_some(opened)
     }
@@ -200,11 +188,7 @@ impl Core {
     pub fn flush(&self, timeout: Duration, then_stop: bool, done: impl FnOnce(FlushResult) + Send + 'static) {
         let pipeline = self.pipeline.clone();
         self.runtime.spawn(async move {
-            done(if then_stop {
-                pipeline.shutdown(timeout).await
-            } else {
-                pipeline.flush(timeout).await
-            });
+            done(if then_stop { pipeline.shutdown(timeout).await } else { pipeline.flush(timeout).await });
         });
     }
 
@@ -262,25 +246,18 @@ impl Core {
         customer_id: Option<&str>,
         context: Map<String, Value>,
     ) -> Result<AssignedModel, Miss> {
-        self.catalog
-            .model(key, session_id, version, &Context::new(context, customer_id))
+        self.catalog.model(key, session_id, version, &Context::new(context, customer_id))
     }
 
     fn remember(&self, prompt: &RenderedPrompt) {
-        self.linking.rendered(
-            &prompt.key,
-            prompt.version,
-            [prompt.system.as_str(), prompt.user.as_str()],
-        );
+        self.linking.rendered(&prompt.key, prompt.version, [prompt.system.as_str(), prompt.user.as_str()]);
     }
 }
 
 /// One current-thread runtime on a thread of its own: the user's event loop and its thread pool stay free, and a
 /// private thread does not hold the process open.
 fn spawn_runtime() -> std::io::Result<tokio::runtime::Handle> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new()
         .name(THREAD.to_owned())

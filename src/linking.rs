@@ -36,13 +36,9 @@ struct Known {
 
 impl Default for Linking {
     fn default() -> Self {
-        let known = Known {
-            renderings: LruCache::new(MOST_RENDERINGS),
-            sessions: LruCache::new(MOST_SESSIONS),
-        };
-        Linking {
-            known: Mutex::new(known),
-        }
+        let known =
+            Known { renderings: LruCache::new(MOST_RENDERINGS), sessions: LruCache::new(MOST_SESSIONS) };
+        Linking { known: Mutex::new(known) }
     }
 }
 
@@ -90,19 +86,13 @@ impl Linking {
                 }
             }
         }
-        let assigned = known
-            .sessions
-            .get(session_id)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let assigned = known.sessions.get(session_id).map(Vec::as_slice).unwrap_or_default();
         match used.as_slice() {
             [] if !outermost => PromptLink::default(),
             [] => only(assigned.iter().cloned()).unwrap_or_default(),
             [prompt] => by_text(prompt, assigned),
             several => {
-                let in_test = assigned
-                    .iter()
-                    .filter(|link| several.iter().any(|prompt| is_of(link, prompt)));
+                let in_test = assigned.iter().filter(|link| several.iter().any(|prompt| is_of(link, prompt)));
                 only(in_test.cloned()).unwrap_or_default()
             }
         }
@@ -147,21 +137,14 @@ mod tests {
     }
 
     fn plain(key: &str, version: i64) -> PromptLink {
-        PromptLink {
-            prompt_key: Some(key.into()),
-            prompt_version: Some(version),
-            ..PromptLink::default()
-        }
+        PromptLink { prompt_key: Some(key.into()), prompt_version: Some(version), ..PromptLink::default() }
     }
 
     #[test]
     fn a_call_is_linked_to_the_prompt_whose_rendering_it_used() {
         let linking = Linking::default();
         linking.rendered("support", 3, ["You help Acme.", ""]);
-        assert_eq!(
-            linking.of_call("s", true, ["hello", "You help Acme."]),
-            plain("support", 3)
-        );
+        assert_eq!(linking.of_call("s", true, ["hello", "You help Acme."]), plain("support", 3));
         assert_eq!(linking.of_call("s", true, ["hello", ""]), PromptLink::default());
     }
 
@@ -187,10 +170,7 @@ mod tests {
         linking.rendered("va", 1, ["variant text"]);
         linking.assigned("a", link("va", 1, "test", 0));
         linking.assigned("a", link("vb", 1, "second test", 1));
-        assert_eq!(
-            linking.of_call("a", true, ["variant text"]),
-            link("va", 1, "test", 0)
-        );
+        assert_eq!(linking.of_call("a", true, ["variant text"]), link("va", 1, "test", 0));
         assert_eq!(linking.of_call("b", true, ["variant text"]), plain("va", 1));
     }
 
@@ -210,10 +190,7 @@ mod tests {
         let linking = Linking::default();
         linking.rendered("own", 1, ["own text"]);
         linking.assigned("a", link("va", 1, "test", 0));
-        assert_eq!(
-            linking.of_call("a", false, ["no prompt's"]),
-            PromptLink::default()
-        );
+        assert_eq!(linking.of_call("a", false, ["no prompt's"]), PromptLink::default());
         assert_eq!(linking.of_call("a", false, ["own text"]), plain("own", 1));
     }
 

@@ -76,23 +76,24 @@ struct Timing {
 
 impl From<&Settings> for Timing {
     fn from(settings: &Settings) -> Self {
-        Timing {
-            refresh: settings.refresh.max(LEAST_REFRESH),
-            get_timeout: settings.get_timeout,
-        }
+        Timing { refresh: settings.refresh.max(LEAST_REFRESH), get_timeout: settings.get_timeout }
     }
 }
 
-/// A service that lists are read from.
-struct Service {
-    endpoint: RwLock<Endpoint>,
+/// Where a service is read from now. `init` may bring another source at any time; what a read of the old one still
+/// brings is not kept then.
+struct Service(RwLock<Arc<Source>>);
+
+/// One key and URL, and how reading from there went.
+struct Source {
+    endpoint: Endpoint,
     /// Held while it is read: those who come meanwhile wait for that read.
     reading: tokio::sync::Mutex<()>,
-    state: Mutex<ServiceState>,
+    state: Mutex<SourceState>,
 }
 
 #[derive(Default)]
-struct ServiceState {
+struct SourceState {
     /// When the last read ended.
     read_at: Option<Instant>,
     /// When somebody last gave up waiting for one.
@@ -132,22 +133,19 @@ impl Catalog {
     /// Another key or URL for one service; what is known of the old one is forgotten if the URL or the key differ.
     pub fn reconfigure(&self, read: &Read, endpoint: Endpoint) {
         let service = self.shared.service(read);
-        if *service.endpoint.read() == endpoint {
+        if service.source().endpoint == endpoint {
             return;
         }
-        *service.endpoint.write() = endpoint;
-        *service.state.lock() = ServiceState::default();
+        *service.0.write() = Source::new(endpoint);
         self.shared.forget(read);
         let shared = Arc::clone(&self.shared);
         let read = read.clone();
-        self.shared
-            .runtime
-            .spawn(async move { shared.read(&read, Instant::now()).await });
+        self.shared.runtime.spawn(async move { shared.read(&read, Instant::now()).await });
     }
 
     /// The endpoint that a service is read from now.
     pub fn endpoint(&self, read: &Read) -> Endpoint {
-        self.shared.service(read).endpoint.read().clone()
+        self.shared.service(read).source().endpoint.clone()
     }
 
     /// # Errors
@@ -205,13 +203,11 @@ impl Catalog {
         let shared = Arc::clone(&self.shared);
         let wanted = read.clone();
         // A task of its own: the read goes on, for all who wait, when one gives up.
-        let reading = self
-            .shared
-            .runtime
-            .spawn(async move { shared.read(&wanted, asked).await });
+        let reading = self.shared.runtime.spawn(async move { shared.read(&wanted, asked).await });
         let timeout = self.shared.timing.read().get_timeout;
         if tokio::time::timeout(timeout, reading).await.is_err() {
-            let mut state = self.shared.service(read).state.lock();
+            let source = self.shared.service(read).source();
+            let mut state = source.state.lock();
             state.given_up_at = Some(Instant::now());
             state.failure = Some(format!("no answer within {} ms", timeout.as_millis()));
         }
@@ -223,26 +219,35 @@ impl Catalog {
         };
         let shared = Arc::clone(&self.shared);
         self.shared.runtime.spawn(async move {
-            let endpoint = shared.configs.endpoint.read().clone();
-            shared
-                .http
-                .post_json(&endpoint, "/sessions", body, READ_TIMEOUT)
-                .await;
+            let _turn = shared.assignments.turn().await;
+            let source = shared.configs.source();
+            shared.http.post_json(&source.endpoint, "/sessions", body, READ_TIMEOUT).await;
         });
     }
 }
 
 impl Service {
     fn new(endpoint: Endpoint) -> Self {
-        Service {
-            endpoint: RwLock::new(endpoint),
-            reading: tokio::sync::Mutex::new(()),
-            state: Mutex::default(),
-        }
+        Service(RwLock::new(Source::new(endpoint)))
+    }
+
+    fn source(&self) -> Arc<Source> {
+        Arc::clone(&self.0.read())
+    }
+
+    /// Whether it is still read from there.
+    fn is_at(&self, source: &Arc<Source>) -> bool {
+        Arc::ptr_eq(&self.0.read(), source)
     }
 }
 
-impl ServiceState {
+impl Source {
+    fn new(endpoint: Endpoint) -> Arc<Self> {
+        Arc::new(Source { endpoint, reading: tokio::sync::Mutex::new(()), state: Mutex::default() })
+    }
+}
+
+impl SourceState {
     /// Whether a read now may bring what is missing.
     fn may_help(&self, now: Instant) -> bool {
         let recent = |at: Option<Instant>| at.is_some_and(|at| now.duration_since(at) < MISS_IS_KNOWN);
@@ -273,11 +278,11 @@ impl Shared {
     }
 
     fn miss(&self, read: Read, error: &CatalogError) -> Miss {
-        let service = self.service(&read);
-        if error.missing_from().is_none() || service.endpoint.read().api_key.is_none() {
+        let source = self.service(&read).source();
+        if error.missing_from().is_none() || source.endpoint.api_key.is_none() {
             return Miss::Error(error.to_string());
         }
-        let state = service.state.lock();
+        let state = source.state.lock();
         if state.may_help(Instant::now()) {
             return Miss::Load(read);
         }
@@ -300,13 +305,13 @@ impl Shared {
             version,
             known: Vec::new(),
         };
-        if self.configs.endpoint.read().api_key.is_none() {
+        if self.configs.source().endpoint.api_key.is_none() {
             return Err(Miss::Error(missing().to_string()));
         }
         match self.versions.lock().get(&(key.to_owned(), version)) {
-            Some(Pinned::Known(config)) => config
-                .model(session_id, context)
-                .map_err(|error| Miss::Error(error.to_string())),
+            Some(Pinned::Known(config)) => {
+                config.model(session_id, context).map_err(|error| Miss::Error(error.to_string()))
+            }
             Some(Pinned::MissingSince(at)) if at.elapsed() < MISS_IS_KNOWN => {
                 Err(Miss::Error(missing().to_string()))
             }
@@ -316,40 +321,42 @@ impl Shared {
 
     /// Reads what is wanted, unless a read that ended after `asked` has done so already.
     async fn read(&self, read: &Read, asked: Instant) {
-        let service = self.service(read);
-        let endpoint = service.endpoint.read().clone();
-        if endpoint.api_key.is_none() {
+        let source = self.service(read).source();
+        if source.endpoint.api_key.is_none() {
             return;
         }
         if let Read::ConfigVersion(key, version) = read {
-            return self.read_version(&endpoint, key, *version).await;
+            return self.read_version(&source, key, *version).await;
         }
-        let _reading = service.reading.lock().await;
-        if service.state.lock().read_at.is_some_and(|at| at >= asked) {
+        let _reading = source.reading.lock().await;
+        if source.state.lock().read_at.is_some_and(|at| at >= asked) {
             return;
         }
         let outcome = match read {
-            Read::Prompts => self.read_prompts(&endpoint).await,
-            Read::Configs | Read::ConfigVersion(..) => self.read_configs(&endpoint).await,
+            Read::Prompts => self.read_prompts(&source).await,
+            Read::Configs | Read::ConfigVersion(..) => self.read_configs(&source).await,
         };
         if let Err(reason) = &outcome {
-            warn_once(&format!("{} could not be read: {reason}.", endpoint.url));
+            warn_once(&format!("{} could not be read: {reason}.", source.endpoint.url));
         }
-        let mut state = service.state.lock();
+        let mut state = source.state.lock();
         state.read_at = Some(Instant::now());
         state.failure = outcome.err();
     }
 
-    async fn read_prompts(&self, endpoint: &Endpoint) -> Result<(), String> {
+    async fn read_prompts(&self, source: &Arc<Source>) -> Result<(), String> {
         let (prompts, tests) = tokio::join!(
-            self.get(endpoint, "/prompts"),
-            self.get(endpoint, "/prompt-ab-tests")
+            self.get(&source.endpoint, "/prompts"),
+            self.get(&source.endpoint, "/prompt-ab-tests")
         );
         // One list that fails does not spoil the other.
         let prompts = prompts.and_then(|body| lists::prompts(&body).map_err(|error| error.to_string()));
         let tests = tests.and_then(|body| lists::prompt_ab_tests(&body).map_err(|error| error.to_string()));
         let mut failure = Ok(());
         let mut snapshot = self.snapshot.write();
+        if !self.prompts.is_at(source) {
+            return failure;
+        }
         let mut next = Snapshot::clone(&snapshot);
         match prompts {
             Ok(parsed) => next = next.with_prompts(parsed.entries),
@@ -363,20 +370,20 @@ impl Shared {
         failure
     }
 
-    async fn read_configs(&self, endpoint: &Endpoint) -> Result<(), String> {
-        let body = self
-            .get(endpoint, "/configs")
-            .await
-            .map_err(|reason| format!("/configs: {reason}"))?;
+    async fn read_configs(&self, source: &Arc<Source>) -> Result<(), String> {
+        let body =
+            self.get(&source.endpoint, "/configs").await.map_err(|reason| format!("/configs: {reason}"))?;
         let parsed = lists::configs(&body).map_err(|error| format!("/configs: {error}"))?;
         let mut snapshot = self.snapshot.write();
-        *snapshot = Arc::new(snapshot.with_configs(parsed.entries));
+        if self.configs.is_at(source) {
+            *snapshot = Arc::new(snapshot.with_configs(parsed.entries));
+        }
         Ok(())
     }
 
-    async fn read_version(&self, endpoint: &Endpoint, key: &str, version: i64) {
+    async fn read_version(&self, source: &Arc<Source>, key: &str, version: i64) {
         let path = format!("/configs/{}/version/{version}", percent_encoded(key));
-        let found = self.get(endpoint, &path).await;
+        let found = self.get(&source.endpoint, &path).await;
         let config = found
             .and_then(|body| lists::config_version(&body, key, version).map_err(|error| error.to_string()));
         let pinned = match config {
@@ -386,7 +393,10 @@ impl Shared {
                 Pinned::MissingSince(Instant::now())
             }
         };
-        self.versions.lock().put((key.to_owned(), version), pinned);
+        let mut versions = self.versions.lock();
+        if self.configs.is_at(source) {
+            versions.put((key.to_owned(), version), pinned);
+        }
     }
 
     async fn get(&self, endpoint: &Endpoint, path: &str) -> Result<Vec<u8>, String> {
@@ -405,13 +415,12 @@ async fn keep_fresh(shared: Arc<Shared>, read: Read) {
 
 /// RFC 3986 unreserved characters as they are, the rest percent-encoded.
 fn percent_encoded(key: &str) -> String {
-    key.bytes()
-        .fold(String::with_capacity(key.len()), |mut out, byte| {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-                out.push(char::from(byte));
-            } else {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-            out
-        })
+    key.bytes().fold(String::with_capacity(key.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
 }

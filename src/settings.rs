@@ -104,9 +104,7 @@ impl Settings {
     /// A text that names the misused option and says what it takes.
     pub fn from_options(options: &str, environment: &Environment) -> Checked<Self> {
         let mut fields = Fields::of_object("", options)?;
-        let api_key = fields
-            .text("apiKey")?
-            .or_else(|| environment.text("FALLOM_API_KEY"));
+        let api_key = fields.text("apiKey")?.or_else(|| environment.text("FALLOM_API_KEY"));
         let endpoint = |url: Option<String>, variable: &str, default: &str| Endpoint {
             url: base_url(url, environment, variable, default),
             api_key: api_key.clone(),
@@ -115,20 +113,12 @@ impl Settings {
             traces: endpoint(fields.url("tracesUrl")?, "FALLOM_TRACES_URL", TRACES_URL),
             configs: endpoint(fields.url("configsUrl")?, "FALLOM_CONFIGS_URL", CONFIGS_URL),
             prompts: endpoint(fields.url("promptsUrl")?, "FALLOM_PROMPTS_URL", PROMPTS_URL),
-            enabled: fields
-                .flag("enabled")?
-                .or_else(|| environment.flag("FALLOM_ENABLED"))
-                .unwrap_or(true),
+            enabled: fields.flag("enabled")?.or_else(|| environment.flag("FALLOM_ENABLED")).unwrap_or(true),
             // Privacy wins: `false` in either place switches capture off.
             capture_content: fields.flag("captureContent")?.unwrap_or(true)
                 && environment.flag("FALLOM_CAPTURE_CONTENT").unwrap_or(true),
-            debug: fields
-                .flag("debug")?
-                .or_else(|| environment.flag("FALLOM_DEBUG"))
-                .unwrap_or(false),
-            max_span_bytes: fields
-                .bytes("maxSpanBytes", 4 * KIB, 256 * MIB)?
-                .unwrap_or(MIB as usize),
+            debug: fields.flag("debug")?.or_else(|| environment.flag("FALLOM_DEBUG")).unwrap_or(false),
+            max_span_bytes: fields.bytes("maxSpanBytes", 4 * KIB, 256 * MIB)?.unwrap_or(MIB as usize),
             max_queue_bytes: fields
                 .bytes("maxQueueBytes", 64 * KIB, 64 * KIB * MIB)?
                 .unwrap_or(64 * MIB as usize),
@@ -158,10 +148,7 @@ impl Settings {
         let mut endpoint = |option: &str, current: &Endpoint, given: &Endpoint| -> Checked<Endpoint> {
             Ok(Endpoint {
                 url: fields.url(option)?.unwrap_or_else(|| current.url.clone()),
-                api_key: new_key
-                    .clone()
-                    .or(current.api_key.clone())
-                    .or(given.api_key.clone()),
+                api_key: new_key.clone().or(current.api_key.clone()).or(given.api_key.clone()),
             })
         };
         let settings = Settings {
@@ -170,11 +157,7 @@ impl Settings {
             prompts: endpoint("promptsUrl", &self.prompts, &given.prompts)?,
             ..self.clone()
         };
-        let ignored = given
-            .fixed_differences(self)
-            .into_iter()
-            .filter(|name| fields.has(name))
-            .collect();
+        let ignored = given.fixed_differences(self).into_iter().filter(|name| fields.has(name)).collect();
         Ok((settings, ignored))
     }
 
@@ -246,11 +229,7 @@ fn batch(fields: &mut Fields) -> Checked<Batch> {
 
 fn transport(fields: &mut Fields) -> Checked<Transport> {
     let mut given = fields.object("transport")?;
-    let formats = [
-        ("auto", Format::Auto),
-        ("single", Format::Single),
-        ("ndjson", Format::Ndjson),
-    ];
+    let formats = [("auto", Format::Auto), ("single", Format::Single), ("ndjson", Format::Ndjson)];
     let compressions = [
         ("auto", Compression::Auto),
         ("none", Compression::None),
@@ -259,9 +238,7 @@ fn transport(fields: &mut Fields) -> Checked<Transport> {
     ];
     let transport = Transport {
         format: given.choice("format", &formats)?.unwrap_or(Format::Auto),
-        compression: given
-            .choice("compression", &compressions)?
-            .unwrap_or(Compression::Auto),
+        compression: given.choice("compression", &compressions)?.unwrap_or(Compression::Auto),
         timeout: given.ms("timeoutMs")?.unwrap_or(Duration::from_secs(10)),
         max_concurrent: given.count("maxConcurrent", 1, 256)?.unwrap_or(4),
     };

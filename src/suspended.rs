@@ -15,9 +15,7 @@ pub struct SuspendedRuns {
 
 impl Default for SuspendedRuns {
     fn default() -> Self {
-        SuspendedRuns {
-            runs: Mutex::new(LruCache::new(MOST_RUNS)),
-        }
+        SuspendedRuns { runs: Mutex::new(LruCache::new(MOST_RUNS)) }
     }
 }
 

@@ -1,11 +1,7 @@
 //! The contract's vectors, computed by the JavaScript SDK in use: every session keeps the variant, and every
 //! template the text, that it has today. All go in as a server's text and come out of a snapshot.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test's helpers may fail the test"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail the test")]
 
 use fallom_trace::assignment::bucket;
 use fallom_trace::assignment::targeting::Context;
@@ -108,11 +104,7 @@ fn prompt_tests<'a>(sets: impl Iterator<Item = (&'a str, &'a str)>) -> Snapshot 
             Value::Object(variants) => variants.values().collect(),
             other => panic!("{other} is no variants"),
         };
-        prompts.extend(
-            listed
-                .iter()
-                .map(|variant| json!({"key": variant["prompt_key"], "version": 1})),
-        );
+        prompts.extend(listed.iter().map(|variant| json!({"key": variant["prompt_key"], "version": 1})));
         tests.push(format!(r#"{{"key":"{key}","version":1,"variants":{variants}}}"#));
     }
     let tests = format!(r#"{{"prompt_ab_tests":[{}]}}"#, tests.join(","));
@@ -139,45 +131,28 @@ fn assert_assigned<S>(configs: &Snapshot, tests: &Snapshot, session_id: &str, ca
 /// JavaScript's `String(value)`, for the kinds of value that the vectors hold.
 fn variables(values: &Map<String, Value>) -> Variables {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    values
-        .iter()
-        .map(|(name, value)| (name.clone(), text(value)))
-        .collect()
+    values.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
 #[test]
 fn every_session_keeps_the_variant_it_has_today() {
     let vectors = vectors();
-    let sets = || {
-        vectors
-            .variant_sets
-            .iter()
-            .map(|(key, variants)| (key.as_str(), variants.get()))
-    };
+    let sets = || vectors.variant_sets.iter().map(|(key, variants)| (key.as_str(), variants.get()));
     let configs = configs(sets().map(|(key, variants)| (key, variants, "null")));
     let tests = prompt_tests(sets());
-    let checked: usize = vectors
-        .assignment
-        .iter()
-        .map(|case| assert_assigned(&configs, &tests, &case.session_id, case))
-        .sum();
+    let checked: usize =
+        vectors.assignment.iter().map(|case| assert_assigned(&configs, &tests, &case.session_id, case)).sum();
     assert_eq!(checked, 221 * 10);
 }
 
 #[test]
 fn odd_weights_keys_and_session_ids_keep_their_variant_too() {
     let Raw { variants_text, cases } = vectors().raw;
-    let sets = || {
-        variants_text
-            .iter()
-            .map(|(key, variants)| (key.as_str(), variants.as_str()))
-    };
+    let sets = || variants_text.iter().map(|(key, variants)| (key.as_str(), variants.as_str()));
     let configs = configs(sets().map(|(key, variants)| (key, variants, "null")));
     let tests = prompt_tests(sets());
-    let checked: usize = cases
-        .iter()
-        .map(|case| assert_assigned(&configs, &tests, &case.session_id.id(), case))
-        .sum();
+    let checked: usize =
+        cases.iter().map(|case| assert_assigned(&configs, &tests, &case.session_id.id(), case)).sum();
     assert_eq!((cases.len(), checked), (15, 15 * 7));
 }
 
@@ -185,22 +160,14 @@ fn odd_weights_keys_and_session_ids_keep_their_variant_too() {
 fn targeted_customers_get_their_variant_and_all_others_their_share() {
     let vectors = vectors();
     let variants = vectors.targeting_variants.get();
-    let configs = configs(
-        vectors
-            .targeting_rules
-            .iter()
-            .map(|(key, rules)| (key.as_str(), variants, rules.get())),
-    );
+    let configs =
+        configs(vectors.targeting_rules.iter().map(|(key, rules)| (key.as_str(), variants, rules.get())));
     for (index, case) in vectors.targeting.iter().enumerate() {
         let context = Context::new(case.context.clone(), case.customer_id.as_deref());
         // The first variant weighs all, so any session shows whether the rules or the hash decided.
         for session_id in ["session-123", "session-xyz", ""] {
             let assigned = configs.model(&case.rules, session_id, None, &context).unwrap();
-            assert_eq!(
-                assigned.model, case.assigned,
-                "case {index}, under {:?}, {context:?}",
-                case.rules
-            );
+            assert_eq!(assigned.model, case.assigned, "case {index}, under {:?}, {context:?}", case.rules);
         }
     }
     assert_eq!(vectors.targeting.len(), 33);
@@ -218,11 +185,7 @@ fn every_template_gives_the_text_it_gives_today() {
         let body = json!({ "prompts": [entry] }).to_string();
         let snapshot = Snapshot::default().with_prompts(lists::prompts(body.as_bytes()).unwrap().entries);
         let prompt = snapshot.prompt("k", None, &variables).unwrap();
-        assert_eq!(
-            (&prompt.system, &prompt.user),
-            (rendered, rendered),
-            "{template:?}"
-        );
+        assert_eq!((&prompt.system, &prompt.user), (rendered, rendered), "{template:?}");
     }
     assert_eq!(vectors.templates.len(), 26);
 }

@@ -32,17 +32,12 @@ pub async fn read(body: Body) -> Result<Bytes, Refusal> {
 
 /// The body without its `Content-Encoding`.
 pub fn decompress(headers: &HeaderMap, body: &Bytes, offer: Negotiation) -> Result<Bytes, Refusal> {
-    let encoding = text(headers, &header::CONTENT_ENCODING)
-        .unwrap_or("identity")
-        .trim()
-        .to_ascii_lowercase();
+    let encoding = text(headers, &header::CONTENT_ENCODING).unwrap_or("identity").trim().to_ascii_lowercase();
     if encoding == "identity" {
         return Ok(body.clone());
     }
     if !offer.compression.taken() {
-        return Err(Refusal::unsupported(format!(
-            "compressed bodies are not taken, `{encoding}` was sent"
-        )));
+        return Err(Refusal::unsupported(format!("compressed bodies are not taken, `{encoding}` was sent")));
     }
     let plain = match encoding.as_str() {
         "gzip" => bounded(flate2::read::MultiGzDecoder::new(body.as_ref())),
@@ -50,9 +45,7 @@ pub fn decompress(headers: &HeaderMap, body: &Bytes, offer: Negotiation) -> Resu
             .map_err(|error| Refusal::bad(error.to_string()))
             .and_then(bounded),
         _ => {
-            return Err(Refusal::unsupported(format!(
-                "unknown content encoding `{encoding}`"
-            )));
+            return Err(Refusal::unsupported(format!("unknown content encoding `{encoding}`")));
         }
     };
     plain.map_err(|refusal| match refusal.status {
@@ -64,9 +57,7 @@ pub fn decompress(headers: &HeaderMap, body: &Bytes, offer: Negotiation) -> Resu
 fn bounded(decoder: impl Read) -> Result<Bytes, Refusal> {
     let mut plain = Vec::new();
     let mut decoder = decoder.take(MAX_BYTES as u64 + 1);
-    decoder
-        .read_to_end(&mut plain)
-        .map_err(|error| Refusal::bad(error.to_string()))?;
+    decoder.read_to_end(&mut plain).map_err(|error| Refusal::bad(error.to_string()))?;
     if plain.len() > MAX_BYTES {
         return Err(too_large());
     }
@@ -74,10 +65,7 @@ fn bounded(decoder: impl Read) -> Result<Bytes, Refusal> {
 }
 
 fn too_large() -> Refusal {
-    Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("the body is larger than {MAX_BYTES} bytes"),
-    )
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BYTES} bytes"))
 }
 
 /// What the `Content-Type` says, parameters aside.

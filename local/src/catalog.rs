@@ -41,11 +41,7 @@ impl Catalog {
         }
         self.configs.iter().map(|entry| entry.get()).rfind(|entry| {
             serde_json::from_str::<Named>(entry).is_ok_and(|named| {
-                let own = named
-                    .version
-                    .as_ref()
-                    .and_then(Value::as_i64)
-                    .filter(|version| *version != 0);
+                let own = named.version.as_ref().and_then(Value::as_i64).filter(|version| *version != 0);
                 named.key == key && own.unwrap_or(1) == version
             })
         })
@@ -68,10 +64,7 @@ mod tests {
         let text =
             r#"{"configs": [{"key": "a"}, {"key": "a", "version": 0, "n": 2}, {"key": "a", "version": 2}]}"#;
         let catalog: Catalog = serde_json::from_str(text).unwrap();
-        assert_eq!(
-            catalog.config("a", 1),
-            Some(r#"{"key": "a", "version": 0, "n": 2}"#)
-        );
+        assert_eq!(catalog.config("a", 1), Some(r#"{"key": "a", "version": 0, "n": 2}"#));
         assert_eq!(catalog.config("a", 2), Some(r#"{"key": "a", "version": 2}"#));
         assert_eq!(catalog.config("a", 3), None);
         assert_eq!(catalog.config("b", 1), None);

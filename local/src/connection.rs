@@ -44,11 +44,7 @@ pub struct Door {
 
 impl Door {
     pub fn new(listener: TcpListener, app: App) -> Self {
-        Door {
-            listener,
-            app,
-            accepted: AtomicU64::new(0),
-        }
+        Door { listener, app, accepted: AtomicU64::new(0) }
     }
 }
 
@@ -62,18 +58,8 @@ impl Listener for Door {
         // Small answers must not wait for an acknowledgement; without it they are slower, no more.
         let _ = stream.set_nodelay(true);
         let id = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
-        let link = Link {
-            id,
-            reset: Arc::new(AtomicBool::new(false)),
-        };
-        (
-            Connection {
-                stream,
-                link,
-                app: Arc::clone(&self.app),
-            },
-            address,
-        )
+        let link = Link { id, reset: Arc::new(AtomicBool::new(false)) };
+        (Connection { stream, link, app: Arc::clone(&self.app) }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

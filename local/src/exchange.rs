@@ -39,29 +39,19 @@ pub async fn exchange(
 ) -> Response {
     app.raw.used(link.id, false);
     let (mut parts, body) = request.into_parts();
-    let (id, received_at) = app
-        .log
-        .lock()
-        .begin(link.id, &parts.method, &parts.uri, &parts.headers);
-    parts.extensions.insert(Arrival {
-        request: id,
-        received_at,
-    });
+    let (id, received_at) = app.log.lock().begin(link.id, &parts.method, &parts.uri, &parts.headers);
+    parts.extensions.insert(Arrival { request: id, received_at });
 
     let offer = *app.negotiation.lock();
     let sent = body::read(body).await;
-    let plain = sent
-        .clone()
-        .and_then(|sent| body::decompress(&parts.headers, &sent, offer));
+    let plain = sent.clone().and_then(|sent| body::decompress(&parts.headers, &sent, offer));
     if let Ok(plain) = &plain {
         app.raw.body(plain);
     }
     let body_bytes = sent.as_ref().map_or(0, Bytes::len);
     let fault = fire(&app, &parts, body_bytes, plain.as_deref().unwrap_or_default());
     let spans = plain.as_deref().map_or(0, |plain| spans_in(&parts, plain));
-    app.log
-        .lock()
-        .arrived(id, body_bytes, spans, fault.as_ref().map(|(place, _)| *place));
+    app.log.lock().arrived(id, body_bytes, spans, fault.as_ref().map(|(place, _)| *place));
 
     let reset = fault.as_ref().is_some_and(|(_, rule)| rule.reset.is_some());
     let handled = handle(&app, parts, plain, next);
@@ -122,10 +112,7 @@ fn spans_in(parts: &Parts, body: &[u8]) -> usize {
         return 0;
     }
     match body::format(&parts.headers) {
-        Ok(Format::Lines) => body
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .count(),
+        Ok(Format::Lines) => body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count(),
         Ok(Format::Json) => 1,
         Err(_) => 0,
     }
@@ -165,16 +152,9 @@ async fn strike(rule: &Rule, link: &Link, handled: impl Future<Output = Response
 }
 
 fn own_answer(rule: &Rule, status: StatusCode) -> Response {
-    let body = rule
-        .body
-        .clone()
-        .unwrap_or_else(|| r#"{"error":"a fault was asked for"}"#.to_owned());
+    let body = rule.body.clone().unwrap_or_else(|| r#"{"error":"a fault was asked for"}"#.to_owned());
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok();
-    let implied = if is_json {
-        "application/json"
-    } else {
-        "text/plain; charset=utf-8"
-    };
+    let implied = if is_json { "application/json" } else { "text/plain; charset=utf-8" };
     let mut response = typed(status, implied, body);
     if let Some(Ok(given)) = rule.content_type.as_deref().map(HeaderValue::from_str) {
         response.headers_mut().insert(header::CONTENT_TYPE, given);
@@ -202,13 +182,7 @@ async fn truncate(response: Response, bytes: usize) -> Response {
     };
     parts.headers.insert(header::CONTENT_LENGTH, whole.len().into());
     let first = whole.slice(..bytes.min(whole.len()));
-    Response::from_parts(
-        parts,
-        Body::new(Cut {
-            first: Some(first),
-            end: Box::pin(sleep(CUT_AFTER)),
-        }),
-    )
+    Response::from_parts(parts, Body::new(Cut { first: Some(first), end: Box::pin(sleep(CUT_AFTER)) }))
 }
 
 /// Time for the first bytes to be sent: an error at once would discard them.
@@ -232,9 +206,6 @@ impl http_body::Body for Cut {
         {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
-        self.end
-            .as_mut()
-            .poll(context)
-            .map(|()| Some(Err(std::io::ErrorKind::ConnectionAborted.into())))
+        self.end.as_mut().poll(context).map(|()| Some(Err(std::io::ErrorKind::ConnectionAborted.into())))
     }
 }

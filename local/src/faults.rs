@@ -112,9 +112,7 @@ impl Rule {
             return Err(format!("probability {probability} is not between 0 and 1"));
         }
         for (name, value) in &self.headers {
-            let bad_value = value
-                .as_deref()
-                .is_some_and(|value| HeaderValue::from_str(value).is_err());
+            let bad_value = value.as_deref().is_some_and(|value| HeaderValue::from_str(value).is_err());
             if HeaderName::try_from(name.as_str()).is_err() || bad_value {
                 return Err(format!("header `{name}` cannot be sent"));
             }
@@ -128,15 +126,9 @@ impl Rule {
     fn is_for(&self, request: &Request<'_>) -> bool {
         let is = |wanted: &Option<String>, test: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(test);
         is(&self.path, &|path| request.path.starts_with(path))
-            && is(&self.method, &|method| {
-                request.method.eq_ignore_ascii_case(method)
-            })
-            && is(&self.request_content_type, &|kind| {
-                request.content_type.starts_with(kind)
-            })
-            && is(&self.request_content_encoding, &|encoding| {
-                request.content_encoding == encoding
-            })
+            && is(&self.method, &|method| request.method.eq_ignore_ascii_case(method))
+            && is(&self.request_content_type, &|kind| request.content_type.starts_with(kind))
+            && is(&self.request_content_encoding, &|encoding| request.content_encoding == encoding)
             && self.max_body_bytes.is_none_or(|limit| request.body_bytes > limit)
             && is(&self.contains, &|needle| {
                 std::str::from_utf8(request.body).is_ok_and(|body| body.contains(needle))
@@ -163,10 +155,7 @@ pub struct Counted {
 
 impl Default for Faults {
     fn default() -> Self {
-        Faults {
-            rules: Vec::new(),
-            random: 0x0123_4567_89ab_cdef,
-        }
+        Faults { rules: Vec::new(), random: 0x0123_4567_89ab_cdef }
     }
 }
 
@@ -176,15 +165,8 @@ impl Faults {
         for (place, rule) in rules.iter().enumerate() {
             rule.check().map_err(|error| format!("rule {place}: {error}"))?;
         }
-        let counted = |rule| Counted {
-            rule,
-            matched: 0,
-            fired: 0,
-        };
-        Ok(Faults {
-            rules: rules.into_iter().map(counted).collect(),
-            ..Faults::default()
-        })
+        let counted = |rule| Counted { rule, matched: 0, fired: 0 };
+        Ok(Faults { rules: rules.into_iter().map(counted).collect(), ..Faults::default() })
     }
 
     pub fn rules(&self) -> &[Counted] {
@@ -202,9 +184,7 @@ impl Faults {
             let rule = &counted.rule;
             let due = rule.skip.is_none_or(|skip| counted.matched > skip)
                 && rule.times.is_none_or(|times| counted.fired < times)
-                && rule
-                    .probability
-                    .is_none_or(|probability| draw(random) < probability);
+                && rule.probability.is_none_or(|probability| draw(random) < probability);
             counted.fired += u64::from(due);
             due.then(|| (place, counted.rule.clone()))
         })
@@ -249,9 +229,7 @@ mod tests {
     fn a_rule_fires_where_all_its_parts_hold() {
         let with = |json: &str| fired(serde_json::from_str(json).unwrap(), 1) == 1;
         assert!(with(r#"{}"#));
-        assert!(with(
-            r#"{"path": "/v1", "method": "post", "contains": "needle", "max_body_bytes": 99}"#
-        ));
+        assert!(with(r#"{"path": "/v1", "method": "post", "contains": "needle", "max_body_bytes": 99}"#));
         assert!(with(r#"{"request_content_type": "application/x-ndjson"}"#));
         for other in [
             r#"{"path": "/prompts"}"#,
@@ -266,71 +244,25 @@ mod tests {
 
     #[test]
     fn skip_times_and_probability_bound_it() {
-        assert_eq!(
-            fired(
-                Rule {
-                    skip: Some(2),
-                    times: Some(3),
-                    ..Rule::default()
-                },
-                10
-            ),
-            3
-        );
-        let a_third = fired(
-            Rule {
-                probability: Some(0.3),
-                ..Rule::default()
-            },
-            10_000,
-        );
+        assert_eq!(fired(Rule { skip: Some(2), times: Some(3), ..Rule::default() }, 10), 3);
+        let a_third = fired(Rule { probability: Some(0.3), ..Rule::default() }, 10_000);
         assert!((2_800..3_200).contains(&a_third), "{a_third}");
-        assert_eq!(
-            fired(
-                Rule {
-                    probability: Some(0.0),
-                    ..Rule::default()
-                },
-                100
-            ),
-            0
-        );
-        assert_eq!(
-            fired(
-                Rule {
-                    probability: Some(1.0),
-                    ..Rule::default()
-                },
-                100
-            ),
-            100
-        );
+        assert_eq!(fired(Rule { probability: Some(0.0), ..Rule::default() }, 100), 0);
+        assert_eq!(fired(Rule { probability: Some(1.0), ..Rule::default() }, 100), 100);
     }
 
     #[test]
     fn the_first_that_fires_wins() {
-        let once = Rule {
-            times: Some(1),
-            ..Rule::default()
-        };
+        let once = Rule { times: Some(1), ..Rule::default() };
         let mut faults = Faults::new(vec![once, Rule::default()]).unwrap();
-        let places: Vec<_> = (0..3)
-            .map(|_| faults.fire(&REQUEST).map(|(place, _)| place))
-            .collect();
+        let places: Vec<_> = (0..3).map(|_| faults.fire(&REQUEST).map(|(place, _)| place)).collect();
         assert_eq!(places, [Some(0), Some(1), Some(1)]);
     }
 
     #[test]
     fn what_cannot_be_sent_is_refused() {
-        for rule in [
-            r#"{"status": 99}"#,
-            r#"{"probability": 2}"#,
-            r#"{"headers": {"a b": "c"}}"#,
-        ] {
-            assert!(
-                Faults::new(vec![serde_json::from_str(rule).unwrap()]).is_err(),
-                "{rule}"
-            );
+        for rule in [r#"{"status": 99}"#, r#"{"probability": 2}"#, r#"{"headers": {"a b": "c"}}"#] {
+            assert!(Faults::new(vec![serde_json::from_str(rule).unwrap()]).is_err(), "{rule}");
         }
         assert!(serde_json::from_str::<Rule>(r#"{"stauts": 500}"#).is_err());
     }

@@ -70,15 +70,8 @@ pub async fn tree(State(app): State<App>, Query(wanted): Query<Wanted>) -> Respo
         let spans = store.spans(wanted.trace_id.as_deref(), wanted.session_id.as_deref());
         spans.map(|span| span.json.clone()).collect()
     };
-    let style = Style {
-        width: wanted.width.unwrap_or(100),
-        color: is_set(wanted.color.as_ref()),
-    };
-    typed(
-        StatusCode::OK,
-        "text/plain; charset=utf-8",
-        tree::render(&spans, style),
-    )
+    let style = Style { width: wanted.width.unwrap_or(100), color: is_set(wanted.color.as_ref()) };
+    typed(StatusCode::OK, "text/plain; charset=utf-8", tree::render(&spans, style))
 }
 
 /// `GET /_local/requests`: the log.

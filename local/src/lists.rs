@@ -35,14 +35,11 @@ pub async fn config(
     State(app): State<App>,
     Path((key, version)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    let number = version
-        .parse()
-        .map_err(|_| Refusal::bad(format!("version `{version}` is not an integer")))?;
+    let number =
+        version.parse().map_err(|_| Refusal::bad(format!("version `{version}` is not an integer")))?;
     match app.catalog.lock().config(&key, number) {
         Some(config) => Ok(json_text(config.to_owned())),
-        None => Err(Refusal::missing(format!(
-            "config '{key}' has no version {number}"
-        ))),
+        None => Err(Refusal::missing(format!("config '{key}' has no version {number}"))),
     }
 }
 
@@ -52,16 +49,9 @@ fn tagged(body: String, headers: &HeaderMap) -> Response {
     body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
     let known = text(headers, &header::IF_NONE_MATCH).is_some_and(|wanted| {
-        wanted
-            .split(',')
-            .map(str::trim)
-            .any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+        wanted.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag)
     });
-    let mut response = if known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        json_text(body)
-    };
+    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { json_text(body) };
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }

@@ -62,9 +62,7 @@ impl Log {
             id: self.next,
             connection,
             method: method.to_string(),
-            path: uri
-                .path_and_query()
-                .map_or_else(|| uri.path().to_owned(), ToString::to_string),
+            path: uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string),
             content_type: header(header::CONTENT_TYPE),
             content_encoding: header(header::CONTENT_ENCODING),
             authorization: headers.contains_key(header::AUTHORIZATION),
@@ -109,10 +107,7 @@ impl Log {
 
     /// Forgets all, but goes on counting ids, so that a request in flight finds no other's entry.
     pub fn clear(&mut self) {
-        *self = Log {
-            next: self.next,
-            ..Log::default()
-        };
+        *self = Log { next: self.next, ..Log::default() };
     }
 
     fn entry(&mut self, id: u64) -> Option<&mut Entry> {

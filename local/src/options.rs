@@ -109,9 +109,7 @@ mod tests {
             "--keep-raw",
             "--until-stdin-closes",
         ]);
-        let Ok(Command::Run(options)) = command else {
-            panic!("{command:?}")
-        };
+        let Ok(Command::Run(options)) = command else { panic!("{command:?}") };
         assert_eq!((options.port, options.key.as_deref()), (8080, Some("k")));
         assert!(options.host.is_ipv6() && options.keep_raw && options.until_stdin_closes);
         assert_eq!(options.negotiation.batches, Ability::Refused);
@@ -120,13 +118,7 @@ mod tests {
 
     #[test]
     fn misuse_is_refused() {
-        for arguments in [
-            &["--port", "x"][..],
-            &["--nonsense"],
-            &["extra"],
-            &["--key", ""],
-            &["--port"],
-        ] {
+        for arguments in [&["--port", "x"][..], &["--nonsense"], &["extra"], &["--key", ""], &["--port"]] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
     }

@@ -30,10 +30,7 @@ struct Use {
 
 impl Raw {
     pub fn new(on: bool) -> Self {
-        Raw {
-            on,
-            kept: Mutex::default(),
-        }
+        Raw { on, kept: Mutex::default() }
     }
 
     /// Bytes read from a connection.
@@ -72,9 +69,7 @@ impl Raw {
         }
         let mut all = Vec::with_capacity(kept.bytes);
         let sent = kept.wire.iter().filter(|(connection, _)| {
-            kept.use_of
-                .get(connection)
-                .is_none_or(|usage| usage.fallom || !usage.inspection)
+            kept.use_of.get(connection).is_none_or(|usage| usage.fallom || !usage.inspection)
         });
         for bytes in sent.map(|(_, bytes)| bytes).chain(&kept.plain) {
             all.extend_from_slice(bytes);

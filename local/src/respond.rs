@@ -16,11 +16,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Refusal {
-            status,
-            error: error.into(),
-            line: None,
-        }
+        Refusal { status, error: error.into(), line: None }
     }
 
     /// 400: the body is not what `wire.md` says.
@@ -72,8 +68,6 @@ pub fn json_text(text: String) -> Response {
 pub fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

@@ -27,11 +27,7 @@ pub struct Server {
 pub async fn bind(options: Options) -> io::Result<Server> {
     let listener = TcpListener::bind(SocketAddr::new(options.host, options.port)).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    Ok(Server {
-        listener,
-        url,
-        app: State::new(options),
-    })
+    Ok(Server { listener, url, app: State::new(options) })
 }
 
 impl Server {
@@ -59,10 +55,7 @@ fn fallom(app: &App) -> Router {
         .route("/sessions", post(sessions::post))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(
-            App::clone(app),
-            exchange::exchange,
-        ))
+        .layer(middleware::from_fn_with_state(App::clone(app), exchange::exchange))
         .layer(DefaultBodyLimit::max(body::MAX_BYTES))
         .with_state(App::clone(app))
 }
@@ -79,10 +72,7 @@ fn local(app: &App) -> Router {
         .route("/_local/raw", get(inspect::raw))
         .route("/_local/catalog", put(inspect::put_catalog).get(inspect::catalog))
         .route("/_local/faults", put(inspect::put_faults).get(inspect::faults))
-        .route(
-            "/_local/negotiation",
-            put(inspect::put_negotiation).get(inspect::negotiation),
-        )
+        .route("/_local/negotiation", put(inspect::put_negotiation).get(inspect::negotiation))
         .route("/_local/{*rest}", get(unknown))
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(App::clone(app), inspect::mark))
@@ -96,8 +86,5 @@ async fn unknown(request: Request) -> Refusal {
 
 async fn wrong_method(request: Request) -> Refusal {
     let (method, path) = (request.method(), request.uri().path());
-    Refusal::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("{path} does not take {method}"),
-    )
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} does not take {method}"))
 }

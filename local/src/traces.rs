@@ -51,7 +51,5 @@ fn read(json: &str, arrival: Arrival) -> Result<(String, Arrived), Refusal> {
 /// The lines of an NDJSON body; the last may end with a newline.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let whole = text.strip_suffix('\n').unwrap_or(text);
-    whole
-        .split('\n')
-        .take(if whole.is_empty() { 0 } else { usize::MAX })
+    whole.split('\n').take(if whole.is_empty() { 0 } else { usize::MAX })
 }

@@ -48,12 +48,8 @@ fn an_answer_is_replaced() {
     let rules = server.get("/_local/faults").json();
     assert_eq!((&rules[0]["matched"], &rules[0]["fired"]), (&json!(3), &json!(1)));
     let log = server.get("/_local/requests").json();
-    let seen: Vec<_> = log
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| (&entry["fault"], &entry["status"]))
-        .collect();
+    let seen: Vec<_> =
+        log.as_array().unwrap().iter().map(|entry| (&entry["fault"], &entry["status"])).collect();
     assert_eq!(json!(seen), json!([[0, 429], [1, 503], [null, 200], [2, 200]]));
     assert_eq!(server.stats()["faulted"], 3);
 }
@@ -83,10 +79,7 @@ fn a_connection_is_reset() {
     let answer = server.raw(&raw_post(1)).expect("a whole answer");
     assert!(answer.starts_with(b"HTTP/1.1 200"));
     let log = server.get("/_local/requests").json();
-    assert_eq!(
-        (&log[0]["status"], &log[2]["status"]),
-        (&json!(null), &json!(200))
-    );
+    assert_eq!((&log[0]["status"], &log[2]["status"]), (&json!(null), &json!(200)));
 }
 
 #[test]
@@ -105,19 +98,13 @@ fn an_answer_is_late_cut_or_never_comes() {
         .raw("GET /configs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n\r\n")
         .map(|answer| String::from_utf8(answer).unwrap())
         .unwrap();
-    assert!(
-        cut.contains("content-length: 15") && cut.ends_with("\r\n\r\n{\"co"),
-        "{cut}"
-    );
+    assert!(cut.contains("content-length: 15") && cut.ends_with("\r\n\r\n{\"co"), "{cut}");
 
     let mut stream = server.connect();
     std::io::Write::write_all(&mut stream, raw_post(1).as_bytes()).unwrap();
     stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let error = std::io::Read::read(&mut stream, &mut [0; 1]).unwrap_err();
-    assert!(
-        matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-        "{error}"
-    );
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
     assert_eq!(server.stats()["spans"], 0);
 }
 
@@ -125,9 +112,7 @@ fn an_answer_is_late_cut_or_never_comes() {
 fn a_share_of_the_requests_fails_and_runs_repeat() {
     let share = || {
         let server = with_faults(&json!([{"probability": 0.3, "status": 500}]));
-        (0..100)
-            .map(|_| server.get("/prompts").status)
-            .collect::<Vec<_>>()
+        (0..100).map(|_| server.get("/prompts").status).collect::<Vec<_>>()
     };
     let statuses = share();
     let failed = statuses.iter().filter(|status| **status == 500).count();
@@ -139,11 +124,7 @@ fn a_share_of_the_requests_fails_and_runs_repeat() {
 fn rules_are_checked_and_forgotten() {
     let server = with_faults(&json!([{"status": 500}]));
     let bad = server.send("PUT", "/_local/faults", &[], br#"[{"status": 500, "stauts": 1}]"#);
-    assert!(
-        bad.status == 400 && bad.body.contains("unknown field `stauts`"),
-        "{}",
-        bad.body
-    );
+    assert!(bad.status == 400 && bad.body.contains("unknown field `stauts`"), "{}", bad.body);
     assert_eq!(server.get("/prompts").status, 500);
     server.send("DELETE", "/_local", &[], b"");
     assert_eq!(server.get("/prompts").status, 200);

@@ -14,21 +14,11 @@ fn spans_are_found_by_trace_and_session() {
     other["trace_id"] = "b".repeat(32).into();
     other["session_id"] = "other".into();
     server.post(LINES, format!("{}{other}", lines(1..3)));
-    let count = |query: &str| {
-        server
-            .get(&format!("/_local/spans?{query}"))
-            .json()
-            .as_array()
-            .unwrap()
-            .len()
-    };
+    let count = |query: &str| server.get(&format!("/_local/spans?{query}")).json().as_array().unwrap().len();
     assert_eq!(count(""), 3);
     assert_eq!(count("session_id=other"), 1);
     assert_eq!(count("trace_id=0af7651916cd43dd8448eb211c80319c"), 2);
-    assert_eq!(
-        count("trace_id=0af7651916cd43dd8448eb211c80319c&session_id=other"),
-        0
-    );
+    assert_eq!(count("trace_id=0af7651916cd43dd8448eb211c80319c&session_id=other"), 0);
     assert_eq!(server.get("/_local/spans?trace=1").status, 400);
 }
 
@@ -41,23 +31,11 @@ fn the_log_tells_what_was_asked() {
     assert_eq!(log.as_array().unwrap().len(), 2, "inspection is not logged");
     let (first, second) = (&log[0], &log[1]);
     assert_eq!([&first["method"], &first["path"]], ["POST", "/v1/traces"]);
-    assert_eq!(
-        [&first["spans"], &first["status"], &first["body_bytes"]],
-        [2, 200, lines(1..3).len()]
-    );
-    assert_eq!(
-        (&first["content_type"], &first["authorization"]),
-        (&json!(LINES), &json!(true))
-    );
-    assert_eq!(
-        (&second["path"], &second["status"]),
-        (&json!("/prompts?x=1"), &json!(401))
-    );
+    assert_eq!([&first["spans"], &first["status"], &first["body_bytes"]], [2, 200, lines(1..3).len()]);
+    assert_eq!((&first["content_type"], &first["authorization"]), (&json!(LINES), &json!(true)));
+    assert_eq!((&second["path"], &second["status"]), (&json!("/prompts?x=1"), &json!(401)));
     assert_eq!(second["authorization"], false);
-    assert_eq!(
-        first["connection"], second["connection"],
-        "one connection, used twice"
-    );
+    assert_eq!(first["connection"], second["connection"], "one connection, used twice");
     assert!(!log.to_string().contains("a-key"));
 }
 
@@ -68,16 +46,9 @@ fn a_reset_forgets_all() {
     server.put("/_local/catalog", &json!({"prompts": [{"key": "p"}]}));
     assert_eq!(server.send("DELETE", "/_local", &[], b"").status, 204);
     let stats = server.stats();
-    assert!(
-        stats.as_object().unwrap().values().all(|count| count == 0),
-        "{stats}"
-    );
+    assert!(stats.as_object().unwrap().values().all(|count| count == 0), "{stats}");
     for empty in ["spans", "requests", "sessions", "faults"] {
-        assert_eq!(
-            server.get(&format!("/_local/{empty}")).json(),
-            json!([]),
-            "{empty}"
-        );
+        assert_eq!(server.get(&format!("/_local/{empty}")).json(), json!([]), "{empty}");
     }
     assert_eq!(server.get("/prompts").json(), json!({"prompts": []}));
     assert!(!server.get("/_local/raw").body.contains("work 1"));
@@ -89,12 +60,8 @@ fn a_reset_forgets_all() {
 fn every_byte_is_kept_on_request() {
     let server = Server::start(&["--keep-raw"]);
     let compressed = zstd::encode_all(lines(1..2).as_bytes(), 1).unwrap();
-    let headers = [
-        KEY,
-        ("content-type", LINES),
-        ("content-encoding", "zstd"),
-        ("x-note", "needle in a header"),
-    ];
+    let headers =
+        [KEY, ("content-type", LINES), ("content-encoding", "zstd"), ("x-note", "needle in a header")];
     server.send("POST", "/v1/traces", &headers, &compressed);
     // Cut into chunks in the middle of a word, and never ended.
     let mut stream = server.connect();
@@ -107,13 +74,9 @@ fn every_byte_is_kept_on_request() {
     let admin = "GET /_local/raw?needle-of-the-admin HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let kept = server.raw(admin).unwrap();
     let holds = |needle: &[u8]| kept.windows(needle.len()).any(|window| window == needle);
-    for needle in [
-        "needle in a header",
-        "needle-in-a-path",
-        "needle-in-a-cut",
-        "needle-in-an-unread-tail",
-        "work 1",
-    ] {
+    for needle in
+        ["needle in a header", "needle-in-a-path", "needle-in-a-cut", "needle-in-an-unread-tail", "work 1"]
+    {
         assert!(holds(needle.as_bytes()), "{needle}");
     }
     assert!(holds(&compressed), "as it was on the wire");
@@ -139,21 +102,8 @@ fn the_tree_is_text() {
 ";
     assert_eq!(tree.body, text);
     assert!(server.get("/_local/tree?color=1").body.contains("\x1b[32m●"));
-    assert_eq!(
-        server
-            .get("/_local/tree?width=60")
-            .body
-            .lines()
-            .next()
-            .unwrap()
-            .chars()
-            .count(),
-        60
-    );
-    assert_eq!(
-        server.get("/_local/tree?session_id=other").body,
-        "No span has arrived yet.\n"
-    );
+    assert_eq!(server.get("/_local/tree?width=60").body.lines().next().unwrap().chars().count(), 60);
+    assert_eq!(server.get("/_local/tree?session_id=other").body, "No span has arrived yet.\n");
 }
 
 #[test]

@@ -27,23 +27,13 @@ fn a_span_is_taken_and_kept_as_it_came() {
 fn a_batch_is_taken_whole_or_not_at_all() {
     let server = Server::start(&[]);
     assert_eq!(server.post(LINES, lines(1..4)).json(), json!({"accepted": 3}));
-    assert_eq!(
-        server.post(LINES, lines(4..6).trim_end()).json(),
-        json!({"accepted": 2})
-    );
+    assert_eq!(server.post(LINES, lines(4..6).trim_end()).json(), json!({"accepted": 2}));
     let mut bad = span(8);
     bad["kind"] = "nonsense".into();
     let answer = server.post(LINES, format!("{}{bad}\n{}", lines(6..8), lines(9..11)));
     assert_eq!(answer.status, 400);
     assert_eq!(answer.json()["line"], 3);
-    assert!(
-        answer.json()["error"]
-            .as_str()
-            .unwrap()
-            .starts_with("kind: one of agent"),
-        "{}",
-        answer.body
-    );
+    assert!(answer.json()["error"].as_str().unwrap().starts_with("kind: one of agent"), "{}", answer.body);
     assert_eq!(server.stats()["spans"], 5);
 }
 
@@ -67,22 +57,11 @@ fn bodies_that_are_no_spans_are_refused() {
     ] {
         let answer = server.post(content_type, body);
         assert_eq!(answer.status, status, "{content_type} {body}");
-        assert!(
-            answer.json()["error"].as_str().unwrap().contains(reason),
-            "{body}: {}",
-            answer.body
-        );
+        assert!(answer.json()["error"].as_str().unwrap().contains(reason), "{body}: {}", answer.body);
     }
     assert_eq!(server.post(JSON, b"\"\xff\"").status, 400);
-    assert_eq!(
-        server.send("POST", "/v1/traces", &[KEY], b"{}").status,
-        415,
-        "no content type"
-    );
-    assert_eq!(
-        (&server.stats()["spans"], &server.stats()["refused"]),
-        (&json!(0), &json!(12))
-    );
+    assert_eq!(server.send("POST", "/v1/traces", &[KEY], b"{}").status, 415, "no content type");
+    assert_eq!((&server.stats()["spans"], &server.stats()["refused"]), (&json!(0), &json!(12)));
 }
 
 fn gzip(plain: &str) -> Vec<u8> {
@@ -117,10 +96,7 @@ fn compressed_bodies_are_taken() {
     assert_eq!(post("zstd", &bomb).status, 413);
 
     let log = server.get("/_local/requests").json();
-    assert_eq!(
-        (&log[1]["content_encoding"], &log[1]["spans"]),
-        (&json!("zstd"), &json!(3))
-    );
+    assert_eq!((&log[1]["content_encoding"], &log[1]["spans"]), (&json!("zstd"), &json!(3)));
     assert_eq!(log[1]["body_bytes"], zstd(&lines(3..6)).len());
 }
 
@@ -130,9 +106,7 @@ fn only_a_bearer_is_let_in() {
     let one = Server::start(&["--key", "a-key"]);
     let post = |server: &Server, authorization: &[(&str, &str)]| {
         let headers = [authorization, &[("content-type", JSON)]].concat();
-        server
-            .send("POST", "/v1/traces", &headers, span(1).to_string().as_bytes())
-            .status
+        server.send("POST", "/v1/traces", &headers, span(1).to_string().as_bytes()).status
     };
     assert_eq!(post(&anybody, &[("authorization", "Bearer whoever")]), 200);
     assert_eq!(post(&one, &[KEY]), 200);
@@ -158,12 +132,7 @@ fn what_comes_twice_is_kept_once() {
     let counted = ["requests", "spans", "unique", "duplicates", "conflicts"].map(|name| stats[name].clone());
     assert_eq!(counted, [3, 7, 4, 3, 1].map(|count| json!(count)));
     let kept = server.get("/_local/spans").json();
-    let names: Vec<_> = kept
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|span| span["name"].clone())
-        .collect();
+    let names: Vec<_> = kept.as_array().unwrap().iter().map(|span| span["name"].clone()).collect();
     assert_eq!(names, ["work 1", "work 2", "work 3", "work 4"]);
 }
 
@@ -172,11 +141,7 @@ fn what_is_not_offered_is_not_taken() {
     let server = Server::start(&["--no-batches", "--no-compression"]);
     let answer = server.post(JSON, span(1).to_string());
     assert_eq!(
-        (
-            answer.status,
-            answer.header("accept-post"),
-            answer.header("accept-encoding")
-        ),
+        (answer.status, answer.header("accept-post"), answer.header("accept-encoding")),
         (200, None, None)
     );
     assert_eq!(server.post(LINES, lines(2..3)).status, 415);
@@ -184,24 +149,14 @@ fn what_is_not_offered_is_not_taken() {
     let body = gzip(&span(3).to_string());
     assert_eq!(server.send("POST", "/v1/traces", &gzipped, &body).status, 415);
 
-    server.put(
-        "/_local/negotiation",
-        &json!({"batches": "silent", "compression": "broken"}),
-    );
+    server.put("/_local/negotiation", &json!({"batches": "silent", "compression": "broken"}));
     let answer = server.post(LINES, lines(4..5));
     assert_eq!((answer.status, answer.header("accept-post")), (200, None));
     let answer = server.send("POST", "/v1/traces", &gzipped, &body);
-    assert_eq!(
-        (answer.status, answer.header("accept-encoding")),
-        (415, Some("zstd, gzip"))
-    );
+    assert_eq!((answer.status, answer.header("accept-encoding")), (415, Some("zstd, gzip")));
 
     server.put("/_local/negotiation", &json!({}));
-    for answer in [
-        server.get("/prompts"),
-        server.get("/nowhere"),
-        server.send("GET", "/configs", &[], b""),
-    ] {
+    for answer in [server.get("/prompts"), server.get("/nowhere"), server.send("GET", "/configs", &[], b"")] {
         assert_eq!(answer.header("accept-post"), Some("application/x-ndjson"));
         assert_eq!(answer.header("accept-encoding"), Some("zstd, gzip"));
     }

@@ -46,9 +46,7 @@ fn text_to_number(text: &str) -> f64 {
     }
     digits
         .chars()
-        .try_fold(0.0, |sum, c| {
-            Some(sum * f64::from(radix) + f64::from(c.to_digit(radix)?))
-        })
+        .try_fold(0.0, |sum, c| Some(sum * f64::from(radix) + f64::from(c.to_digit(radix)?)))
         .unwrap_or(f64::NAN)
 }
 
@@ -67,10 +65,7 @@ fn decimal_to_number(text: &str) -> f64 {
 /// tells apart.
 pub fn integer(value: &Value) -> Option<i64> {
     let number = value.as_f64()?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "checked: whole, and far inside of i64"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "checked: whole, and far inside of i64")]
     (number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER).then_some(number as i64)
 }
 
@@ -91,10 +86,7 @@ pub fn strictly_equal(a: &Value, b: &Value) -> bool {
 /// The values of an object in the order of `Object.values` ("OrdinaryOwnPropertyKeys"): integer-like keys
 /// ascending, then the others as they were inserted.
 pub fn values_in_order(object: &Map<String, Value>) -> Vec<&Value> {
-    let mut entries: Vec<_> = object
-        .iter()
-        .map(|(key, value)| (array_index(key), value))
-        .collect();
+    let mut entries: Vec<_> = object.iter().map(|(key, value)| (array_index(key), value)).collect();
     // Stable, so that the keys without an index stay as they were inserted.
     entries.sort_by_key(|(index, _)| index.unwrap_or(u32::MAX));
     entries.into_iter().map(|(_, value)| value).collect()
@@ -186,18 +178,8 @@ mod tests {
         assert_eq!(integer(&json!(3)), Some(3));
         assert_eq!(integer(&json!(2.0)), Some(2));
         assert_eq!(integer(&json!(-1)), Some(-1));
-        assert_eq!(
-            integer(&json!(9_007_199_254_740_991_u64)),
-            Some(9_007_199_254_740_991)
-        );
-        for value in [
-            json!(1.5),
-            json!(u64::MAX),
-            json!(1e300),
-            json!("1"),
-            json!(true),
-            json!(null),
-        ] {
+        assert_eq!(integer(&json!(9_007_199_254_740_991_u64)), Some(9_007_199_254_740_991));
+        for value in [json!(1.5), json!(u64::MAX), json!(1e300), json!("1"), json!(true), json!(null)] {
             assert_eq!(integer(&value), None, "{value}");
         }
     }
@@ -232,10 +214,7 @@ mod tests {
     fn integer_like_keys_come_first_and_ascend() {
         let text = r#"{"b":1,"10":2,"01":3,"2":4,"-1":5,"4294967295":6,"4294967294":7,"0":8,"1.0":9,"a":10,"":11,"+3":12}"#;
         let object: Map<String, Value> = serde_json::from_str(text).unwrap();
-        let order: Vec<_> = values_in_order(&object)
-            .into_iter()
-            .filter_map(Value::as_u64)
-            .collect();
+        let order: Vec<_> = values_in_order(&object).into_iter().filter_map(Value::as_u64).collect();
         assert_eq!(order, [8, 4, 2, 7, 1, 3, 5, 6, 9, 10, 11, 12]);
     }
 

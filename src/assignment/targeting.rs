@@ -87,17 +87,11 @@ impl Targeting {
     /// The variant that the first match names, in range or not; `None` where nothing matches, or the match
     /// names what can be no index. Either way no later rule is tried, and the hash decides.
     pub fn first_match(&self, context: &Context) -> Option<usize> {
-        let target = self
-            .individual_targets
-            .iter()
-            .find(|target| target.condition.holds(context));
+        let target = self.individual_targets.iter().find(|target| target.condition.holds(context));
         if let Some(target) = target {
             return target.variant_index;
         }
-        self.rules
-            .iter()
-            .find(|rule| rule.matches(context))?
-            .variant_index
+        self.rules.iter().find(|rule| rule.matches(context))?.variant_index
     }
 }
 
@@ -105,10 +99,7 @@ impl IndividualTarget {
     fn from_json(value: &Value) -> Option<Self> {
         let field = value.get("field")?.as_str()?.to_owned();
         let operator = Operator::Eq(value.get("value").cloned());
-        Some(Self {
-            condition: Condition { field, operator },
-            variant_index: variant_index(value),
-        })
+        Some(Self { condition: Condition { field, operator }, variant_index: variant_index(value) })
     }
 }
 
@@ -116,14 +107,8 @@ impl Rule {
     fn from_json(value: &Value) -> Option<Self> {
         let conditions = value.get("conditions")?.as_array()?;
         // One that cannot be read takes its rule with it: the others alone would match too much.
-        let conditions = conditions
-            .iter()
-            .map(Condition::from_json)
-            .collect::<Option<_>>()?;
-        Some(Self {
-            conditions,
-            variant_index: variant_index(value),
-        })
+        let conditions = conditions.iter().map(Condition::from_json).collect::<Option<_>>()?;
+        Some(Self { conditions, variant_index: variant_index(value) })
     }
 
     fn matches(&self, context: &Context) -> bool {
@@ -139,9 +124,7 @@ impl Condition {
     }
 
     fn holds(&self, context: &Context) -> bool {
-        context
-            .get(&self.field)
-            .is_some_and(|actual| self.operator.holds(actual))
+        context.get(&self.field).is_some_and(|actual| self.operator.holds(actual))
     }
 }
 
@@ -198,10 +181,7 @@ mod tests {
     fn takes(operator: &str, value: Value, fields: Value) -> bool {
         let condition = json!({"field": "f", "operator": operator, "value": value});
         let targeting = json!({"rules": [{"conditions": [condition], "variantIndex": 1}]});
-        Targeting::from_json(Some(&targeting))
-            .unwrap()
-            .first_match(&context(fields))
-            == Some(1)
+        Targeting::from_json(Some(&targeting)).unwrap().first_match(&context(fields)) == Some(1)
     }
 
     fn first_match(targeting: Value, fields: Value) -> Option<usize> {
@@ -300,21 +280,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_matches_nobody_and_spoils_nothing() {
-        for broken in [
-            json!(null),
-            json!("x"),
-            json!({"variantIndex": 0}),
-            json!({"conditions": [null]}),
-        ] {
+        for broken in [json!(null), json!("x"), json!({"variantIndex": 0}), json!({"conditions": [null]})] {
             let targeting = json!({"individualTargets": [broken], "rules": [broken, {"conditions": [], "variantIndex": 1}]});
             assert_eq!(first_match(targeting, json!({"f": "a"})), Some(1), "{broken}");
         }
-        for broken in [
-            json!(null),
-            json!("on"),
-            json!([]),
-            json!({"rules": 3, "individualTargets": {}}),
-        ] {
+        for broken in [json!(null), json!("on"), json!([]), json!({"rules": 3, "individualTargets": {}})] {
             assert_eq!(first_match(broken, json!({})), None);
         }
     }

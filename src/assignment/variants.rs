@@ -35,10 +35,7 @@ impl<T> Variants<T> {
             Some(Value::Object(object)) => js::values_in_order(object),
             _ => Vec::new(),
         };
-        let variant = |value: &Value| Variant {
-            weight: weight(value),
-            choice: choice(value),
-        };
+        let variant = |value: &Value| Variant { weight: weight(value), choice: choice(value) };
         Self(values.into_iter().map(variant).collect())
     }
 
@@ -53,10 +50,7 @@ impl<T> Variants<T> {
             cumulative += variant.weight * BUCKETS_PER_WEIGHT;
             bucket < cumulative
         };
-        self.0
-            .iter()
-            .position(within)
-            .or_else(|| self.0.len().checked_sub(1))
+        self.0.iter().position(within).or_else(|| self.0.len().checked_sub(1))
     }
 
     pub fn get(&self, index: usize) -> Option<&Variant<T>> {
@@ -87,12 +81,7 @@ mod tests {
     use serde_json::json;
 
     fn weighing(weights: &[f64]) -> Variants<()> {
-        Variants::new(
-            weights
-                .iter()
-                .map(|&weight| Variant { weight, choice: () })
-                .collect(),
-        )
+        Variants::new(weights.iter().map(|&weight| Variant { weight, choice: () }).collect())
     }
 
     /// The same walk over the server's JSON.

@@ -12,19 +12,13 @@ use crate::refresh::{Miss, Read};
 /// JSON text of an `Answer<PromptResult>`.
 #[napi(catch_unwind)]
 pub fn prompt(key: String, version: Option<f64>, variables: Option<String>) -> String {
-    answer(|core| {
-        core.prompt(&key, version.map(whole), &parse(variables))
-            .map(prompt_json)
-    })
+    answer(|core| core.prompt(&key, version.map(whole), &parse(variables)).map(prompt_json))
 }
 
 /// JSON text of an `Answer<PromptResult>`.
 #[napi(catch_unwind, js_name = "promptAB")]
 pub fn prompt_ab(test: String, session_id: String, variables: Option<String>) -> String {
-    answer(|core| {
-        core.prompt_ab(&test, &session_id, &parse(variables))
-            .map(prompt_json)
-    })
+    answer(|core| core.prompt_ab(&test, &session_id, &parse(variables)).map(prompt_json))
 }
 
 /// JSON text of an `Answer<{ model: string }>`.
@@ -37,17 +31,10 @@ pub fn model(
     context: Option<String>,
 ) -> String {
     answer(|core| {
-        let context: Map<String, Value> = context
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default();
-        core.model(
-            &config_key,
-            &session_id,
-            version.map(whole),
-            customer_id.as_deref(),
-            context,
-        )
-        .map(model_json)
+        let context: Map<String, Value> =
+            context.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        core.model(&config_key, &session_id, version.map(whole), customer_id.as_deref(), context)
+            .map(model_json)
     })
 }
 
@@ -98,18 +85,12 @@ fn model_json(assigned: AssignedModel) -> Value {
 }
 
 fn parse(variables: Option<String>) -> Variables {
-    variables
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default()
+    variables.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
 /// A version as JavaScript gives it; what is no whole number matches none.
 fn whole(version: f64) -> i64 {
-    if version.fract() == 0.0 {
-        version as i64
-    } else {
-        i64::MIN
-    }
+    if version.fract() == 0.0 { version as i64 } else { i64::MIN }
 }
 
 fn name_of(read: &Read) -> String {

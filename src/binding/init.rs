@@ -10,22 +10,14 @@ use crate::settings::Environment;
 /// Checks the options and starts the core. Throws an error that names the misused option.
 #[napi(catch_unwind)]
 pub fn init(options: String, environment: String) -> napi::Result<()> {
-    guard(Ok(()), || {
-        core::init(&options, &Environment::from_json(&environment))
-    })
-    .map_err(napi::Error::from_reason)
+    guard(Ok(()), || core::init(&options, &Environment::from_json(&environment)))
+        .map_err(napi::Error::from_reason)
 }
 
 /// Another key or URL for `"prompts"` or `"configs"`.
 #[napi(catch_unwind)]
 pub fn init_catalog(which: String, options: String, environment: String) -> napi::Result<()> {
-    let read = if which == "prompts" {
-        Read::Prompts
-    } else {
-        Read::Configs
-    };
-    guard(Ok(()), || {
-        core::init_catalog(&read, &options, &Environment::from_json(&environment))
-    })
-    .map_err(napi::Error::from_reason)
+    let read = if which == "prompts" { Read::Prompts } else { Read::Configs };
+    guard(Ok(()), || core::init_catalog(&read, &options, &Environment::from_json(&environment)))
+        .map_err(napi::Error::from_reason)
 }

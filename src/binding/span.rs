@@ -39,9 +39,7 @@ pub fn record(envelope: &[u8]) {
 /// How long a span may stay open, in ms.
 #[napi(catch_unwind)]
 pub fn max_open_ms() -> f64 {
-    guard(f64::MAX, || {
-        core::running().map_or(f64::MAX, |core| core.max_open().as_secs_f64() * 1000.0)
-    })
+    guard(f64::MAX, || core::running().map_or(f64::MAX, |core| core.max_open().as_secs_f64() * 1000.0))
 }
 
 /// Keeps where a suspended run stands in its trace.

@@ -23,10 +23,7 @@ pub struct BodyError {
 
 impl BodyError {
     fn new(expected: impl Into<String>, got: &'static str) -> Self {
-        Self {
-            expected: expected.into(),
-            got,
-        }
+        Self { expected: expected.into(), got }
     }
 }
 
@@ -49,15 +46,10 @@ pub(super) fn entries<T>(
     let text = text(body);
     let fields: HashMap<Cow<'_, str>, &RawValue> =
         serde_json::from_str(&text).map_err(|error| BodyError::new(expected(), kind(&text, &error)))?;
-    let list = fields
-        .get(field)
-        .ok_or_else(|| BodyError::new(expected(), "an object without it"))?;
+    let list = fields.get(field).ok_or_else(|| BodyError::new(expected(), "an object without it"))?;
     let entries: Vec<&RawValue> = serde_json::from_str(list.get())
         .map_err(|_| BodyError::new(expected(), "an object in which it is no list"))?;
-    Ok(entries
-        .into_iter()
-        .map(|entry| read(serde_json::from_str(entry.get()).ok()))
-        .collect())
+    Ok(entries.into_iter().map(|entry| read(serde_json::from_str(entry.get()).ok())).collect())
 }
 
 /// The answer as one JSON value. `expected` says what was asked for.
@@ -178,26 +170,17 @@ mod tests {
     fn an_entry_that_cannot_be_held_spoils_no_other() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let body = format!(r#"{{"more":{deep},"prompts":[1,1e999,{deep},2]}}"#);
-        assert_eq!(
-            read(body.as_bytes()),
-            Ok(vec![Some(json!(1)), None, None, Some(json!(2))])
-        );
+        assert_eq!(read(body.as_bytes()), Ok(vec![Some(json!(1)), None, None, Some(json!(2))]));
     }
 
     #[test]
     fn bytes_are_read_as_a_browser_reads_them() {
-        assert_eq!(
-            read(b"\xEF\xBB\xBF{\"prompts\":[\"a\xFFb\"]}"),
-            Ok(vec![Some(json!("a\u{FFFD}b"))])
-        );
+        assert_eq!(read(b"\xEF\xBB\xBF{\"prompts\":[\"a\xFFb\"]}"), Ok(vec![Some(json!("a\u{FFFD}b"))]));
     }
 
     #[test]
     fn a_list_given_twice_is_the_last() {
-        assert_eq!(
-            read(br#"{"prompts":[1],"prompts":[2]}"#),
-            Ok(vec![Some(json!(2))])
-        );
+        assert_eq!(read(br#"{"prompts":[1],"prompts":[2]}"#), Ok(vec![Some(json!(2))]));
     }
 
     #[test]

@@ -40,20 +40,11 @@ pub enum CatalogError {
     /// No entry has this key; where the list was never loaded, nothing is known of it.
     NotFound { list: List, key: String, loaded: bool },
     /// The key is listed, this version is not. `known` ascends.
-    VersionNotFound {
-        list: List,
-        key: String,
-        version: i64,
-        known: Vec<i64>,
-    },
+    VersionNotFound { list: List, key: String, version: i64, known: Vec<i64> },
     /// There is nothing to choose from.
     NoVariants { list: List, key: String },
     /// The variant chosen, counted from 0, names no model or prompt.
-    BrokenVariant {
-        list: List,
-        key: String,
-        variant_index: u32,
-    },
+    BrokenVariant { list: List, key: String, variant_index: u32 },
 }
 
 impl CatalogError {
@@ -72,30 +63,16 @@ impl fmt::Display for CatalogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound { list, key, loaded } => {
-                write!(
-                    f,
-                    "{} '{key}' not found. {}",
-                    list.noun(),
-                    not_found_advice(*list, *loaded)
-                )
+                write!(f, "{} '{key}' not found. {}", list.noun(), not_found_advice(*list, *loaded))
             }
-            Self::VersionNotFound {
-                list,
-                key,
-                version,
-                known,
-            } => {
+            Self::VersionNotFound { list, key, version, known } => {
                 write!(f, "{} '{key}' version {version} not found.", list.noun())?;
                 write_known(f, known)
             }
             Self::NoVariants { list, key } => {
                 write!(f, "{} '{key}' has no variants configured.", list.noun())
             }
-            Self::BrokenVariant {
-                list,
-                key,
-                variant_index,
-            } => {
+            Self::BrokenVariant { list, key, variant_index } => {
                 let lacking = if *list == List::Configs { "model" } else { "prompt" };
                 let noun = list.noun();
                 write!(
@@ -127,12 +104,7 @@ fn not_found_advice(list: List, loaded: bool) -> &'static str {
 
 /// Names the newest versions.
 fn write_known(f: &mut fmt::Formatter<'_>, known: &[i64]) -> fmt::Result {
-    let named: Vec<_> = known
-        .iter()
-        .rev()
-        .take(VERSIONS_NAMED)
-        .map(i64::to_string)
-        .collect();
+    let named: Vec<_> = known.iter().rev().take(VERSIONS_NAMED).map(i64::to_string).collect();
     if named.is_empty() {
         return Ok(());
     }
@@ -148,21 +120,12 @@ mod tests {
     use super::*;
 
     fn version_not_found(known: Vec<i64>) -> String {
-        CatalogError::VersionNotFound {
-            list: List::Prompts,
-            key: "k".into(),
-            version: 9,
-            known,
-        }
-        .to_string()
+        CatalogError::VersionNotFound { list: List::Prompts, key: "k".into(), version: 9, known }.to_string()
     }
 
     #[test]
     fn a_missing_version_names_the_newest_known_ones() {
-        assert_eq!(
-            version_not_found(vec![1, 2]),
-            "Prompt 'k' version 9 not found. Known versions: 2, 1."
-        );
+        assert_eq!(version_not_found(vec![1, 2]), "Prompt 'k' version 9 not found. Known versions: 2, 1.");
         assert_eq!(
             version_not_found((10..=22).collect()),
             "Prompt 'k' version 9 not found. Known versions: 22, 21, 20, 19, 18, 17, 16, 15, 14, 13 and 3 older."
@@ -173,14 +136,7 @@ mod tests {
     #[test]
     fn a_list_that_was_never_loaded_is_not_blamed_on_the_key() {
         for list in [List::Prompts, List::PromptAbTests, List::Configs] {
-            let message = |loaded| {
-                CatalogError::NotFound {
-                    list,
-                    key: "k".into(),
-                    loaded,
-                }
-                .to_string()
-            };
+            let message = |loaded| CatalogError::NotFound { list, key: "k".into(), loaded }.to_string();
             let start = format!("{} 'k' not found. ", list.noun());
             assert!(message(true).starts_with(&format!("{start}Check the key")));
             assert!(message(false).starts_with(&start) && message(false).contains("not loaded"));
@@ -190,28 +146,9 @@ mod tests {
     #[test]
     fn only_what_a_fresh_list_may_hold_is_missing_from_it() {
         let (list, key) = (List::Configs, String::from("k"));
-        let not_found = CatalogError::NotFound {
-            list,
-            key: key.clone(),
-            loaded: true,
-        };
+        let not_found = CatalogError::NotFound { list, key: key.clone(), loaded: true };
         assert_eq!(not_found.missing_from(), Some(List::Configs));
-        assert_eq!(
-            CatalogError::NoVariants {
-                list,
-                key: key.clone()
-            }
-            .missing_from(),
-            None
-        );
-        assert_eq!(
-            CatalogError::BrokenVariant {
-                list,
-                key,
-                variant_index: 0
-            }
-            .missing_from(),
-            None
-        );
+        assert_eq!(CatalogError::NoVariants { list, key: key.clone() }.missing_from(), None);
+        assert_eq!(CatalogError::BrokenVariant { list, key, variant_index: 0 }.missing_from(), None);
     }
 }

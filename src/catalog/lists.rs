@@ -104,10 +104,7 @@ fn parse<T: Entry>(
     let all = body::entries(body, T::LIST.field(), |entry| read(entry?.as_object()?))?;
     let total = all.len();
     let entries: Vec<T> = all.into_iter().flatten().collect();
-    Ok(Parsed {
-        skipped: total - entries.len(),
-        entries,
-    })
+    Ok(Parsed { skipped: total - entries.len(), entries })
 }
 
 impl Prompt {
@@ -124,11 +121,7 @@ impl Prompt {
 impl PromptTest {
     fn from_json(entry: &Map<String, Value>) -> Option<Self> {
         let variants = Variants::from_json(entry.get("variants"), PromptRef::from_json);
-        Some(Self {
-            key: key(entry)?,
-            version: version(entry)?,
-            variants,
-        })
+        Some(Self { key: key(entry)?, version: version(entry)?, variants })
     }
 }
 
@@ -220,11 +213,7 @@ mod tests {
     use serde_json::json;
 
     fn keys<T: Entry>(parsed: &Parsed<T>) -> Vec<(&str, i64)> {
-        parsed
-            .entries
-            .iter()
-            .map(|entry| (entry.key(), entry.version()))
-            .collect()
+        parsed.entries.iter().map(|entry| (entry.key(), entry.version())).collect()
     }
 
     #[test]
@@ -240,13 +229,7 @@ mod tests {
             user: String::new(),
         };
         let parsed = prompts(body.to_string().as_bytes()).unwrap();
-        assert_eq!(
-            parsed,
-            Parsed {
-                entries: vec![prompt("a", 2, "s"), prompt("b", 3, "")],
-                skipped: 0
-            }
-        );
+        assert_eq!(parsed, Parsed { entries: vec![prompt("a", 2, "s"), prompt("b", 3, "")], skipped: 0 });
     }
 
     #[test]
@@ -279,26 +262,10 @@ mod tests {
         let body = json!({"prompt_ab_tests": [{"key": "t", "variants": variants}]});
         let parsed = prompt_ab_tests(body.to_string().as_bytes()).unwrap();
         let variants = &parsed.entries[0].variants;
-        let choices: Vec<_> = (0..variants.len())
-            .map(|index| variants.get(index).unwrap().choice.clone())
-            .collect();
-        let prompt = |key: &str, version| {
-            Some(PromptRef {
-                key: key.into(),
-                version,
-            })
-        };
-        assert_eq!(
-            choices,
-            [
-                prompt("a", Some(3)),
-                prompt("b", None),
-                prompt("c", None),
-                None,
-                None,
-                None
-            ]
-        );
+        let choices: Vec<_> =
+            (0..variants.len()).map(|index| variants.get(index).unwrap().choice.clone()).collect();
+        let prompt = |key: &str, version| Some(PromptRef { key: key.into(), version });
+        assert_eq!(choices, [prompt("a", Some(3)), prompt("b", None), prompt("c", None), None, None, None]);
     }
 
     #[test]
@@ -313,10 +280,7 @@ mod tests {
     #[test]
     fn one_version_is_the_one_that_was_asked_for() {
         let config = config_version(br#"{"variants":{"x":{"model":"m","weight":1}}}"#, "k", 7).unwrap();
-        assert_eq!(
-            (config.key.as_str(), config.version, config.variants.len()),
-            ("k", 7, 1)
-        );
+        assert_eq!((config.key.as_str(), config.version, config.variants.len()), ("k", 7, 1));
     }
 
     #[test]
@@ -329,10 +293,7 @@ mod tests {
             ("<html>", "HTML or XML"),
         ] {
             let error = config_version(body.as_bytes(), "k", 1).unwrap_err().to_string();
-            assert_eq!(
-                error,
-                format!("expected one config, a JSON object with variants, got {got}")
-            );
+            assert_eq!(error, format!("expected one config, a JSON object with variants, got {got}"));
         }
     }
 }

@@ -55,28 +55,19 @@ impl Snapshot {
     /// The same snapshot with these prompts in place of its own.
     #[must_use]
     pub fn with_prompts(&self, prompts: Vec<Prompt>) -> Self {
-        Self {
-            prompts: Some(Arc::new(Versions::index(prompts))),
-            ..self.clone()
-        }
+        Self { prompts: Some(Arc::new(Versions::index(prompts))), ..self.clone() }
     }
 
     /// The same snapshot with these A/B tests in place of its own.
     #[must_use]
     pub fn with_tests(&self, tests: Vec<PromptTest>) -> Self {
-        Self {
-            tests: Some(Arc::new(Versions::index(tests))),
-            ..self.clone()
-        }
+        Self { tests: Some(Arc::new(Versions::index(tests))), ..self.clone() }
     }
 
     /// The same snapshot with these configs in place of its own.
     #[must_use]
     pub fn with_configs(&self, configs: Vec<Config>) -> Self {
-        Self {
-            configs: Some(Arc::new(Versions::index(configs))),
-            ..self.clone()
-        }
+        Self { configs: Some(Arc::new(Versions::index(configs))), ..self.clone() }
     }
 
     /// The same snapshot as if these lists had never been loaded.
@@ -131,28 +122,13 @@ impl Snapshot {
         let (list, key) = (List::PromptAbTests, test);
         let test = find(self.tests.as_deref(), key, None)?;
         let index = test.variants.walk(bucket::of(session_id));
-        let index = index.ok_or_else(|| CatalogError::NoVariants {
-            list,
-            key: key.to_owned(),
-        })?;
+        let index = index.ok_or_else(|| CatalogError::NoVariants { list, key: key.to_owned() })?;
         let variant_index = counted(index);
-        let prompt = test
-            .variants
-            .get(index)
-            .and_then(|variant| variant.choice.as_ref());
-        let prompt = prompt.ok_or_else(|| CatalogError::BrokenVariant {
-            list,
-            key: key.to_owned(),
-            variant_index,
-        })?;
+        let prompt = test.variants.get(index).and_then(|variant| variant.choice.as_ref());
+        let prompt =
+            prompt.ok_or_else(|| CatalogError::BrokenVariant { list, key: key.to_owned(), variant_index })?;
         let rendered = self.prompt(&prompt.key, prompt.version, variables)?;
-        Ok(RenderedPrompt {
-            ab: Some(AbChoice {
-                test_key: test.key.clone(),
-                variant_index,
-            }),
-            ..rendered
-        })
+        Ok(RenderedPrompt { ab: Some(AbChoice { test_key: test.key.clone(), variant_index }), ..rendered })
     }
 
     /// The model that a config, in this version or its current one, assigns to a session. Fails where the config
@@ -172,28 +148,16 @@ impl Config {
     /// The model for a session, also of a config that was fetched by its version and is in no list.
     pub fn model(&self, session_id: &str, context: &Context) -> Result<AssignedModel, CatalogError> {
         let list = List::Configs;
-        let index =
-            assign(&self.variants, self.targeting.as_ref(), context, session_id).ok_or_else(|| {
-                CatalogError::NoVariants {
-                    list,
-                    key: self.key.clone(),
-                }
-            })?;
+        let index = assign(&self.variants, self.targeting.as_ref(), context, session_id)
+            .ok_or_else(|| CatalogError::NoVariants { list, key: self.key.clone() })?;
         let variant_index = counted(index);
-        let model = self
-            .variants
-            .get(index)
-            .and_then(|variant| variant.choice.model.clone());
+        let model = self.variants.get(index).and_then(|variant| variant.choice.model.clone());
         let model = model.ok_or_else(|| CatalogError::BrokenVariant {
             list,
             key: self.key.clone(),
             variant_index,
         })?;
-        Ok(AssignedModel {
-            model,
-            config_version: self.version,
-            variant_index,
-        })
+        Ok(AssignedModel { model, config_version: self.version, variant_index })
     }
 }
 
@@ -202,11 +166,7 @@ fn find<'a, T: Entry>(
     key: &str,
     version: Option<i64>,
 ) -> Result<&'a T, CatalogError> {
-    let never_loaded = || CatalogError::NotFound {
-        list: T::LIST,
-        key: key.to_owned(),
-        loaded: false,
-    };
+    let never_loaded = || CatalogError::NotFound { list: T::LIST, key: key.to_owned(), loaded: false };
     list.ok_or_else(never_loaded)?.find(key, version)
 }
 

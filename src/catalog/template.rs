@@ -29,10 +29,7 @@ pub fn render<'v>(template: &str, lookup: impl Fn(&str) -> Option<&'v str>) -> S
 /// The names that a template uses, each once, in the order of their first use.
 pub fn variables(template: &str) -> Vec<&str> {
     let mut seen = HashSet::new();
-    Placeholders::of(template)
-        .map(|placeholder| placeholder.name)
-        .filter(|name| seen.insert(*name))
-        .collect()
+    Placeholders::of(template).map(|placeholder| placeholder.name).filter(|name| seen.insert(*name)).collect()
 }
 
 /// One `{{ name }}`, from byte `start` up to byte `end`.
@@ -110,11 +107,7 @@ fn read(template: &str, start: usize) -> Attempt<'_> {
         return Attempt::Stopped(close);
     }
     let name = &template[name_start..name_end];
-    Attempt::Placeholder(Placeholder {
-        start,
-        end: close + CLOSE.len(),
-        name,
-    })
+    Attempt::Placeholder(Placeholder { start, end: close + CLOSE.len(), name })
 }
 
 /// The byte after the run of such characters that begins at byte `at`.
@@ -184,9 +177,8 @@ mod tests {
 
     #[test]
     fn a_text_that_ends_too_early_stays() {
-        for template in [
-            "", "{", "{{", "{{ ", "{{name", "{{name ", "{{name}", "{{}}", "{{ }}", "}}", "é{{",
-        ] {
+        for template in ["", "{", "{{", "{{ ", "{{name", "{{name ", "{{name}", "{{}}", "{{ }}", "}}", "é{{"]
+        {
             assert_rendered(template, template);
         }
     }
@@ -214,9 +206,7 @@ mod tests {
 
     #[test]
     fn the_work_grows_with_the_text_whatever_stands_in_it() {
-        for part in [
-            "{{", "{", "{{ ", "{{a", "{{a ", "{{a}", "{{a} ", "{{ a } }", " ", "a", "{{\u{A0}",
-        ] {
+        for part in ["{{", "{", "{{ ", "{{a", "{{a ", "{{a}", "{{a} ", "{{ a } }", " ", "a", "{{\u{A0}"] {
             let template = part.repeat(100_000 / part.len());
             assert!(work(&template) <= 5 * template.len(), "{part:?}");
             assert_eq!(render(&template, lookup), template);

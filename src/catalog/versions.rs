@@ -33,13 +33,7 @@ impl<T: Entry> Versions<T> {
                 }
                 None => {
                     let key = entry.key().to_owned();
-                    keys.insert(
-                        key,
-                        Key {
-                            current: version,
-                            versions: HashMap::from([(version, entry)]),
-                        },
-                    );
+                    keys.insert(key, Key { current: version, versions: HashMap::from([(version, entry)]) });
                 }
             }
         }
@@ -49,22 +43,13 @@ impl<T: Entry> Versions<T> {
     /// The entry of a key in this version, or in its current one.
     pub(super) fn find(&self, key: &str, version: Option<i64>) -> Result<&T, CatalogError> {
         let Some(Key { current, versions }) = self.0.get(key) else {
-            return Err(CatalogError::NotFound {
-                list: T::LIST,
-                key: key.to_owned(),
-                loaded: true,
-            });
+            return Err(CatalogError::NotFound { list: T::LIST, key: key.to_owned(), loaded: true });
         };
         let version = version.unwrap_or(*current);
         versions.get(&version).ok_or_else(|| {
             let mut known: Vec<_> = versions.keys().copied().collect();
             known.sort_unstable();
-            CatalogError::VersionNotFound {
-                list: T::LIST,
-                key: key.to_owned(),
-                version,
-                known,
-            }
+            CatalogError::VersionNotFound { list: T::LIST, key: key.to_owned(), version, known }
         })
     }
 }

@@ -17,13 +17,7 @@ use super::share::level;
 use super::trim::{Trim, field_cost};
 
 /// Fields of the response that are the answer.
-const ANSWER: [&str; 5] = [
-    "\"text\"",
-    "\"object\"",
-    "\"finishReason\"",
-    "\"modelId\"",
-    "\"responseId\"",
-];
+const ANSWER: [&str; 5] = ["\"text\"", "\"object\"", "\"finishReason\"", "\"modelId\"", "\"responseId\""];
 /// The field of the response that repeats the others, step by step.
 const STEPS: &str = "\"steps\"";
 /// What a request needs at least: brackets, a marker and a comma, and something of its newest message.
@@ -65,14 +59,8 @@ impl Messages {
             return Self { all: 0, newest: 0 };
         };
         let all = request.root().encoded();
-        let last = request
-            .children(0)
-            .last()
-            .filter(|_| request.root().kind == Kind::List);
-        Self {
-            all,
-            newest: last.map_or(all, |last| request.node(last).encoded()),
-        }
+        let last = request.children(0).last().filter(|_| request.root().kind == Kind::List);
+        Self { all, newest: last.map_or(all, |last| request.node(last).encoded()) }
     }
 
     fn older(&self) -> usize {
@@ -138,27 +126,15 @@ struct Claim {
 /// The bytes that each field of the response may take. Nothing if the response is not of the known form, or
 /// there is no room for all its keys.
 fn grants(response: &Outline, fields: &[Field], room: usize, messages: &Messages) -> Option<Vec<usize>> {
-    let claim = |field: &Field| Claim {
-        part: Part::of(response, field),
-        size: field.value.encoded(),
-        grant: 0,
-    };
+    let claim =
+        |field: &Field| Claim { part: Part::of(response, field), size: field.value.encoded(), grant: 0 };
     let mut claims: Vec<Claim> = fields.iter().map(claim).collect();
     if claims.iter().all(|claim| claim.part != Part::Answer) {
         return None;
     }
-    let fixed: usize = fields
-        .iter()
-        .map(|field| field_cost(field) + field.value.encoded().min(LEAST))
-        .sum();
-    let mut left = room
-        .checked_sub(messages.all.min(LEAST_REQUEST))?
-        .checked_sub(2 + fixed)?;
-    claims.push(Claim {
-        part: Part::Answer,
-        size: messages.newest,
-        grant: 0,
-    });
+    let fixed: usize = fields.iter().map(|field| field_cost(field) + field.value.encoded().min(LEAST)).sum();
+    let mut left = room.checked_sub(messages.all.min(LEAST_REQUEST))?.checked_sub(2 + fixed)?;
+    claims.push(Claim { part: Part::Answer, size: messages.newest, grant: 0 });
     left -= grant(&mut claims, Part::Answer, left);
     let unclaimed = left.saturating_sub(messages.older());
     left -= grant(&mut claims, Part::Calls, unclaimed.max(left / 2));
@@ -170,19 +146,12 @@ fn grants(response: &Outline, fields: &[Field], room: usize, messages: &Messages
 /// Divides `room`, and what was given beforehand for the markers, among the claims of one part.
 /// Gives how much of `room` was used.
 fn grant(claims: &mut [Claim], part: Part, room: usize) -> usize {
-    let mut sizes: Vec<usize> = claims
-        .iter()
-        .filter(|claim| claim.part == part)
-        .map(|claim| claim.size)
-        .collect();
+    let mut sizes: Vec<usize> =
+        claims.iter().filter(|claim| claim.part == part).map(|claim| claim.size).collect();
     let held: usize = sizes.iter().map(|size| *size.min(&LEAST)).sum();
     let level = level(&mut sizes, room + held);
     for claim in claims.iter_mut().filter(|claim| claim.part == part) {
         claim.grant = claim.size.min(level);
     }
-    sizes
-        .iter()
-        .map(|size| *size.min(&level))
-        .sum::<usize>()
-        .saturating_sub(held)
+    sizes.iter().map(|size| *size.min(&level)).sum::<usize>().saturating_sub(held)
 }

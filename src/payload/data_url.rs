@@ -71,10 +71,7 @@ fn read(body: &str) -> Option<(&str, usize)> {
         return None;
     }
     let media_type = named.unwrap_or(DEFAULT_TYPE);
-    if parts
-        .next_back()
-        .is_some_and(|last| last.eq_ignore_ascii_case("base64"))
-    {
+    if parts.next_back().is_some_and(|last| last.eq_ignore_ascii_case("base64")) {
         return Some((media_type, base64_size(data)?));
     }
     // Prose such as "data:text/plain, as we saw," is no URL: those have no blanks. Pictures, by
@@ -88,13 +85,9 @@ fn read(body: &str) -> Option<(&str, usize)> {
 /// `type/subtype`, of the characters of RFC 6838.
 fn is_media_type(name: &str) -> bool {
     let token = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+*".contains(&b))
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+*".contains(&b))
     };
-    name.split_once('/')
-        .is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+    name.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }
 
 /// The decoded size of base64 data, also of its URL-safe form, without padding, or broken into lines.
@@ -137,11 +130,7 @@ struct Decoded<'a> {
 
 impl<'a> Decoded<'a> {
     fn of(data: &'a str) -> Self {
-        Self {
-            data: data.as_bytes(),
-            at: 0,
-            pending: 0,
-        }
+        Self { data: data.as_bytes(), at: 0, pending: 0 }
     }
 
     /// An escape such as `\u00e9`: its first byte; the others are pending.
@@ -173,11 +162,7 @@ impl Iterator for Decoded<'_> {
             (b'\\', Some(b'u')) => Some(self.unicode_escape()),
             (b'\\', Some(escaped)) => {
                 self.at += 2;
-                Some(if b"nrtbf".contains(escaped) {
-                    b'\n'
-                } else {
-                    *escaped
-                })
+                Some(if b"nrtbf".contains(escaped) { b'\n' } else { *escaped })
             }
             (b'%', _) if hex(1).is_some() && hex(2).is_some() => {
                 self.at += 3;
@@ -197,9 +182,7 @@ mod tests {
     use super::*;
 
     fn trimmed(value: &str) -> String {
-        without_data_urls(&format!("[{value}]"))
-            .trim_matches(['[', ']'])
-            .to_owned()
+        without_data_urls(&format!("[{value}]")).trim_matches(['[', ']']).to_owned()
     }
 
     #[test]
@@ -207,22 +190,12 @@ mod tests {
         let message = r#"[{"type":"image","image":"data:image/png;base64,iVBORw0KGgo="},{"a":1}]"#;
         let expected = r#"[{"type":"image","image":"[data image/png, 8 bytes]"},{"a":1}]"#;
         assert_eq!(without_data_urls(message), expected);
-        assert_eq!(
-            without_data_urls(r#""data:image/png;base64,AAAA""#),
-            r#""[data image/png, 3 bytes]""#
-        );
+        assert_eq!(without_data_urls(r#""data:image/png;base64,AAAA""#), r#""[data image/png, 3 bytes]""#);
     }
 
     #[test]
     fn every_form_of_base64_is_measured() {
-        for (data, size) in [
-            ("", 0),
-            ("QQ==", 1),
-            ("QUI=", 2),
-            ("QUJD", 3),
-            ("QQ", 1),
-            ("-_-_", 3),
-        ] {
+        for (data, size) in [("", 0), ("QQ==", 1), ("QUI=", 2), ("QUJD", 3), ("QQ", 1), ("-_-_", 3)] {
             let expected = format!("data image/gif, {size} bytes");
             assert_eq!(
                 trimmed(&format!(r#""data:image/gif;base64,{data}""#)).trim_matches(['"', '[', ']']),
@@ -230,10 +203,7 @@ mod tests {
             );
         }
         for data in [r"QUJD\r\nQUJD", "QUJDQUJDQ%3D", r"\/\/\/\/QUJD", r"QUJD\u0051UJD"] {
-            assert!(
-                trimmed(&format!(r#""data:a/b;base64,{data}""#)).contains(", 6 bytes"),
-                "{data}"
-            );
+            assert!(trimmed(&format!(r#""data:a/b;base64,{data}""#)).contains(", 6 bytes"), "{data}");
         }
     }
 
@@ -265,24 +235,15 @@ mod tests {
             r#""data:image/png;base64,QUJD"#,
             r#""data:image/png;base64,QUJD\"#,
         ] {
-            assert!(
-                matches!(without_data_urls(text), Cow::Borrowed(same) if same == text),
-                "{text}"
-            );
+            assert!(matches!(without_data_urls(text), Cow::Borrowed(same) if same == text), "{text}");
         }
     }
 
     #[test]
     fn preparing_does_both_and_borrows_what_needs_neither() {
         let both = r#"["\ud800","data:image/png;base64,QUJD"]"#;
-        assert_eq!(
-            crate::payload::prepare(both),
-            r#"["\ufffd","[data image/png, 3 bytes]"]"#
-        );
+        assert_eq!(crate::payload::prepare(both), r#"["\ufffd","[data image/png, 3 bytes]"]"#);
         assert_eq!(crate::payload::prepare(r#"["\ud800"]"#), r#"["\ufffd"]"#);
-        assert!(matches!(
-            crate::payload::prepare(r#"["plain"]"#),
-            Cow::Borrowed(_)
-        ));
+        assert!(matches!(crate::payload::prepare(r#"["plain"]"#), Cow::Borrowed(_)));
     }
 }

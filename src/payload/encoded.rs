@@ -22,11 +22,8 @@ pub(super) fn escaped_len(bytes: &[u8]) -> usize {
         }
         extra += usize::from(doubled);
         if controls > 0 {
-            extra += block
-                .iter()
-                .filter(|byte| **byte < 0x20)
-                .map(|byte| escaped_byte(*byte) - 1)
-                .sum::<usize>();
+            extra +=
+                block.iter().filter(|byte| **byte < 0x20).map(|byte| escaped_byte(*byte) - 1).sum::<usize>();
         }
     }
     bytes.len() + extra
@@ -48,20 +45,8 @@ mod tests {
 
     #[test]
     fn each_kind_of_escape_is_counted_as_it_is_written() {
-        for text in [
-            "",
-            "plain",
-            "\"q\"",
-            "\\",
-            "\n\t\r\u{8}\u{c}",
-            "\0\u{1f}\u{7f}",
-            "żółw 🐢",
-        ] {
-            assert_eq!(
-                encoded_len(text),
-                serde_json::to_string(text).unwrap().len(),
-                "{text:?}"
-            );
+        for text in ["", "plain", "\"q\"", "\\", "\n\t\r\u{8}\u{c}", "\0\u{1f}\u{7f}", "żółw 🐢"] {
+            assert_eq!(encoded_len(text), serde_json::to_string(text).unwrap().len(), "{text:?}");
         }
         let long = "\"\\\n\u{1}a".repeat(1000);
         assert_eq!(encoded_len(&long), serde_json::to_string(&long).unwrap().len());

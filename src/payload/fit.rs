@@ -43,15 +43,8 @@ pub struct Fitted<'a> {
 
 impl<'a> From<Content<'a>> for Fitted<'a> {
     fn from(content: Content<'a>) -> Self {
-        let (request, response) = (
-            content.request.map(Cow::Borrowed),
-            content.response.map(Cow::Borrowed),
-        );
-        Self {
-            request,
-            response,
-            truncated_bytes: 0,
-        }
+        let (request, response) = (content.request.map(Cow::Borrowed), content.response.map(Cow::Borrowed));
+        Self { request, response, truncated_bytes: 0 }
     }
 }
 
@@ -74,11 +67,7 @@ pub fn fit_agent(content: Content, budget: usize) -> Fitted {
     let (request, removed_request) = checked(content.request, request, budget);
     let used = request.as_deref().map_or(0, encoded_len);
     let (response, removed_response) = checked(content.response, response, budget.saturating_sub(used));
-    Fitted {
-        request,
-        response,
-        truncated_bytes: removed_request + removed_response,
-    }
+    Fitted { request, response, truncated_bytes: removed_request + removed_response }
 }
 
 /// The content of a tool's span within `budget` encoded bytes: the longer of arguments and result gives first.
@@ -91,11 +80,7 @@ pub fn fit_tool(content: Content, budget: usize) -> Fitted {
     let mut fitted = fitted.into_iter();
     let request = content.request.and_then(|_| fitted.next().flatten());
     let response = content.response.and_then(|_| fitted.next().flatten());
-    Fitted {
-        request,
-        response,
-        truncated_bytes,
-    }
+    Fitted { request, response, truncated_bytes }
 }
 
 /// Any JSON texts within `budget` encoded bytes together, for instance a manual span's `input`, `output` and
@@ -110,12 +95,8 @@ pub fn fit_values<'a>(texts: &[&'a str], budget: usize) -> (Vec<Option<Cow<'a, s
         rest.is_some()
     };
     let held: Vec<bool> = sizes.iter().map(&mut hold).collect();
-    let mut claims: Vec<usize> = sizes
-        .iter()
-        .zip(&held)
-        .filter(|(_, held)| **held)
-        .map(|(size, _)| *size)
-        .collect();
+    let mut claims: Vec<usize> =
+        sizes.iter().zip(&held).filter(|(_, held)| **held).map(|(size, _)| *size).collect();
     let level = level(&mut claims, budget);
     let mut removed = 0;
     let mut fit = |(text, held): (&&'a str, &bool)| {

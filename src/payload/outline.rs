@@ -79,17 +79,11 @@ impl<'a> Outline<'a> {
             return None;
         }
         if let Some(nodes) = scan(text) {
-            return Some(Self {
-                text: Cow::Borrowed(text),
-                nodes,
-            });
+            return Some(Self { text: Cow::Borrowed(text), nodes });
         }
         let quoted = serde_json::to_string(text).ok()?;
         let nodes = scan(&quoted)?;
-        Some(Self {
-            text: Cow::Owned(quoted),
-            nodes,
-        })
+        Some(Self { text: Cow::Owned(quoted), nodes })
     }
 
     pub fn root(&self) -> Node {
@@ -106,9 +100,7 @@ impl<'a> Outline<'a> {
 
     /// The node at `at` and all that is in it.
     pub fn subtree(&self, at: usize) -> &[Node] {
-        self.nodes
-            .get(at..self.node(at).next as usize)
-            .unwrap_or_default()
+        self.nodes.get(at..self.node(at).next as usize).unwrap_or_default()
     }
 
     /// The numbers of the nodes directly in the one at `at`; for an object, key and value in turn.
@@ -122,11 +114,7 @@ impl<'a> Outline<'a> {
         let mut fields = Vec::new();
         let mut children = self.children(at);
         while let (Some(key), Some(value)) = (children.next(), children.next()) {
-            fields.push(Field {
-                key: self.node(key),
-                at: value,
-                value: self.node(value),
-            });
+            fields.push(Field { key: self.node(key), at: value, value: self.node(value) });
         }
         fields
     }
@@ -138,10 +126,7 @@ impl<'a> Outline<'a> {
 /// on it, though it never trusts it so far as to panic.
 fn scan(text: &str) -> Option<Vec<Node>> {
     serde_json::from_str::<IgnoredAny>(text).ok()?;
-    let mut scan = Scan {
-        bytes: text.as_bytes(),
-        ..Scan::default()
-    };
+    let mut scan = Scan { bytes: text.as_bytes(), ..Scan::default() };
     while let Some(byte) = scan.bytes.get(scan.at) {
         match byte {
             b'[' => scan.open(Kind::List)?,
@@ -183,14 +168,7 @@ impl Scan<'_> {
         self.open.push(self.nodes.len());
         let start = u32::try_from(self.at).ok()?;
         let (encoded, floor) = (u32::try_from(self.encoded).ok()?, u32::try_from(self.floor).ok()?);
-        self.nodes.push(Node {
-            start,
-            end: start,
-            next: 0,
-            encoded,
-            floor,
-            kind,
-        });
+        self.nodes.push(Node { start, end: start, next: 0, encoded, floor, kind });
         self.pass(1);
         Some(())
     }
@@ -216,11 +194,7 @@ impl Scan<'_> {
             end += 2;
         }
         end += 1;
-        let after = self
-            .bytes
-            .iter()
-            .skip(end)
-            .find(|byte| !byte.is_ascii_whitespace());
+        let after = self.bytes.iter().skip(end).find(|byte| !byte.is_ascii_whitespace());
         let encoded = escaped_len(self.bytes.get(self.at..end)?);
         match after {
             Some(b':') => self.leaf(Kind::Key, end, encoded, encoded),
@@ -230,10 +204,7 @@ impl Scan<'_> {
 
     fn scalar(&mut self) -> Option<()> {
         let rest = self.bytes.get(self.at..)?;
-        let length = rest
-            .iter()
-            .position(|byte| b",]} \t\n\r".contains(byte))
-            .unwrap_or(rest.len());
+        let length = rest.iter().position(|byte| b",]} \t\n\r".contains(byte)).unwrap_or(rest.len());
         self.leaf(Kind::Scalar, self.at + length, length, length)
     }
 
@@ -262,11 +233,8 @@ mod tests {
     fn each_value_is_found_with_what_it_costs() {
         let text = r#" {"a\"":[1, "x\n",true],"b" : {}} "#;
         let outline = Outline::of(text).unwrap();
-        let pieces: Vec<_> = outline
-            .subtree(0)
-            .iter()
-            .map(|n| (n.kind, outline.slice(n.start, n.end)))
-            .collect();
+        let pieces: Vec<_> =
+            outline.subtree(0).iter().map(|n| (n.kind, outline.slice(n.start, n.end))).collect();
         assert_eq!(
             pieces[1..],
             [
@@ -280,10 +248,7 @@ mod tests {
             ]
         );
         for node in outline.subtree(0) {
-            assert_eq!(
-                node.encoded() + 2,
-                encoded_len(outline.slice(node.start, node.end))
-            );
+            assert_eq!(node.encoded() + 2, encoded_len(outline.slice(node.start, node.end)));
         }
         assert_eq!(outline.fields(0).len(), 2);
         assert_eq!(outline.children(2).count(), 3);
@@ -299,13 +264,7 @@ mod tests {
     fn what_is_no_json_or_too_deep_is_one_string() {
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert_eq!(Outline::of(&deep(MAX_DEPTH)).unwrap().root().kind, Kind::List);
-        for text in [
-            deep(MAX_DEPTH + 1),
-            deep(1_000_000),
-            "{oops".into(),
-            String::new(),
-            "\"\\".into(),
-        ] {
+        for text in [deep(MAX_DEPTH + 1), deep(1_000_000), "{oops".into(), String::new(), "\"\\".into()] {
             let outline = Outline::of(&text).unwrap();
             assert_eq!(outline.root().kind, Kind::Text);
             assert_eq!(serde_json::from_str::<String>(&outline.text).unwrap(), text);

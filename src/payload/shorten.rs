@@ -53,10 +53,7 @@ pub fn fit_string(text: &str, budget: usize) -> (Cow<'_, str>, u64) {
     let room = budget.saturating_sub(2);
     let Some(cut) = middle(text, Form::Plain, room) else {
         let (end, _) = advance(text, Form::Plain, 0, room);
-        return (
-            Cow::Borrowed(text.get(..end).unwrap_or_default()),
-            (text.len() - end) as u64,
-        );
+        return (Cow::Borrowed(text.get(..end).unwrap_or_default()), (text.len() - end) as u64);
     };
     let mut out = String::with_capacity(room);
     push_around(&mut out, text, &cut);
@@ -114,8 +111,7 @@ fn advance(body: &str, form: Form, from: usize, budget: usize) -> (usize, usize)
 /// The length of the piece that begins `rest`.
 fn piece(rest: &str, form: Form) -> usize {
     let character = || rest.chars().next().map_or(0, char::len_utf8);
-    form.special(rest.as_bytes())
-        .map_or_else(character, |(length, _)| length)
+    form.special(rest.as_bytes()).map_or_else(character, |(length, _)| length)
 }
 
 #[cfg(test)]
@@ -128,10 +124,7 @@ mod tests {
         let text = format!("begin {} end", "x".repeat(10_000));
         let (short, cut) = fit_string(&text, 100);
         assert!((98..=100).contains(&encoded_len(&short)));
-        assert!(
-            short.starts_with("begin xxx") && short.ends_with("xxx end"),
-            "{short}"
-        );
+        assert!(short.starts_with("begin xxx") && short.ends_with("xxx end"), "{short}");
         assert!(short.contains(&format!("[… {cut} bytes cut …]")), "{short}");
     }
 

@@ -46,14 +46,7 @@ pub(super) fn pair_at(bytes: &[u8], at: usize) -> bool {
 
 /// Whether the backslash at `at` is itself escaped: an odd number of backslashes stands before it.
 fn is_escaped(bytes: &[u8], at: usize) -> bool {
-    bytes
-        .iter()
-        .take(at)
-        .rev()
-        .take_while(|byte| **byte == b'\\')
-        .count()
-        % 2
-        == 1
+    bytes.iter().take(at).rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 fn is_high(bytes: &[u8], at: usize) -> bool {
@@ -68,9 +61,7 @@ fn is_low(bytes: &[u8], at: usize) -> bool {
 pub(super) fn code_unit(bytes: &[u8], at: usize) -> Option<u32> {
     let escape = bytes.get(at..at + ESCAPE)?;
     let digits = escape.strip_prefix(b"\\u")?;
-    digits.iter().try_fold(0, |unit, digit| {
-        Some(unit * 16 + char::from(*digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
 }
 
 #[cfg(test)]
@@ -82,28 +73,16 @@ mod tests {
     fn a_lone_half_becomes_the_replacement_character() {
         assert_eq!(well_formed(r#""a\ud800b""#), r#""a\ufffdb""#);
         assert_eq!(well_formed(r#""\uDC00""#), r#""\ufffd""#);
-        assert_eq!(
-            well_formed(r#""\ud800\ud800\udc00\udc00""#),
-            r#""\ufffd\ud800\udc00\ufffd""#
-        );
+        assert_eq!(well_formed(r#""\ud800\ud800\udc00\udc00""#), r#""\ufffd\ud800\udc00\ufffd""#);
         assert_eq!(well_formed(r#"{"k\udfff":1}"#), r#"{"k\ufffd":1}"#);
     }
 
     #[test]
     fn pairs_and_other_escapes_are_left_alone_and_borrowed() {
-        for text in [
-            r#""\ud83d\ude00""#,
-            r#""\u0001\u00e9\n""#,
-            r#""plain 🐢""#,
-            "",
-            "\\u",
-            "\\ud8",
-            "\"\\ud8é0\"",
-        ] {
-            assert!(
-                matches!(well_formed(text), Cow::Borrowed(same) if same == text),
-                "{text}"
-            );
+        for text in
+            [r#""\ud83d\ude00""#, r#""\u0001\u00e9\n""#, r#""plain 🐢""#, "", "\\u", "\\ud8", "\"\\ud8é0\""]
+        {
+            assert!(matches!(well_formed(text), Cow::Borrowed(same) if same == text), "{text}");
         }
     }
 

@@ -22,11 +22,7 @@ pub(super) struct Trim<'o> {
 
 impl<'o> Trim<'o> {
     pub fn new(outline: &'o Outline<'o>, budget: usize) -> Self {
-        Self {
-            outline,
-            out: String::with_capacity(budget.min(outline.text.len() + LEAST)),
-            marked: 0,
-        }
+        Self { outline, out: String::with_capacity(budget.min(outline.text.len() + LEAST)), marked: 0 }
     }
 
     /// The trimmed text, and how many bytes of the text are not in it.
@@ -135,14 +131,7 @@ impl<'o> Trim<'o> {
         for (index, item) in items.iter().enumerate().skip(first) {
             self.comma_unless(index == 0);
             let whole = outline.node(*item).encoded();
-            self.value(
-                *item,
-                if index == first && trimmed > 0 {
-                    trimmed
-                } else {
-                    whole
-                },
-            );
+            self.value(*item, if index == first && trimmed > 0 { trimmed } else { whole });
         }
         self.out.push(']');
     }
@@ -154,11 +143,7 @@ impl<'o> Trim<'o> {
         let room = budget.saturating_sub(2);
         let cost = |field: &Field| field_cost(field) + field.value.encoded().min(KEPT);
         let all = fields.iter().map(cost).sum::<usize>() <= room;
-        let room = if all {
-            room
-        } else {
-            room.saturating_sub(self.fields_marker_len(&fields))
-        };
+        let room = if all { room } else { room.saturating_sub(self.fields_marker_len(&fields)) };
         let mut used = 0;
         let fits = |field: &&Field| {
             used += cost(field);
@@ -166,11 +151,7 @@ impl<'o> Trim<'o> {
         };
         let kept = fields.iter().take_while(fits).count();
         let fixed: usize = fields.iter().take(kept).map(field_cost).sum();
-        let mut sizes: Vec<usize> = fields
-            .iter()
-            .take(kept)
-            .map(|field| field.value.encoded())
-            .collect();
+        let mut sizes: Vec<usize> = fields.iter().take(kept).map(|field| field.value.encoded()).collect();
         let level = level(&mut sizes, room - fixed);
         self.fields(&fields, kept, |trim, field| trim.value(field.at, level));
     }
@@ -191,11 +172,7 @@ impl<'o> Trim<'o> {
             self.out.push_str(marker::FIELDS_CUT);
             self.out.push_str("\":");
             self.marked += self.out.len() - before;
-            self.run_marker(
-                fields.len() - kept,
-                "fields",
-                (to.value.end - from.key.start) as usize,
-            );
+            self.run_marker(fields.len() - kept, "fields", (to.value.end - from.key.start) as usize);
         }
         self.out.push('}');
     }

@@ -68,32 +68,24 @@ impl Encoder {
         if manual {
             content.take_manual(&mut wire.attributes);
         }
-        let budget = if may_be_long {
-            budget(&mut wire, max_span_bytes)?
-        } else {
-            usize::MAX
-        };
-        content.put(&mut wire.attributes, manual, is_agent, budget);
-        let bytes = serde_json::to_vec(&wire).map_err(|error| EncodeError::Unreadable(error.to_string()))?;
-        if bytes.len() > max_span_bytes {
-            Err(EncodeError::TooLarge)
-        } else {
-            Ok(bytes)
+        let (budget, cut) = if may_be_long { budget(&mut wire, max_span_bytes)? } else { (usize::MAX, 0) };
+        let cut = cut + content.put(&mut wire.attributes, manual, is_agent, budget);
+        if cut > 0 {
+            wire.attributes.insert("fallom.truncated_bytes".to_owned(), cut.into());
         }
+        let bytes = serde_json::to_vec(&wire).map_err(|error| EncodeError::Unreadable(error.to_string()))?;
+        if bytes.len() > max_span_bytes { Err(EncodeError::TooLarge) } else { Ok(bytes) }
     }
 
     fn link(&self, span: &FinishedSpan) -> PromptLink {
         if !matches!(span.kind, Kind::Agent | Kind::Llm) || !self.linking.any() {
             return PromptLink::default();
         }
-        let messages: Value = span
-            .request
-            .and_then(|request| serde_json::from_str(request.get()).ok())
-            .unwrap_or_default();
+        let messages: Value =
+            span.request.and_then(|request| serde_json::from_str(request.get()).ok()).unwrap_or_default();
         let mut texts: Vec<&str> = span.link_texts.iter().map(String::as_str).collect();
         collect_texts(&messages, &mut texts);
-        self.linking
-            .of_call(&span.session.session_id, !span.inside_agent, texts)
+        self.linking.of_call(&span.session.session_id, !span.inside_agent, texts)
     }
 }
 
@@ -104,9 +96,7 @@ fn budget(wire: &mut WireSpan, max_span_bytes: usize) -> Result<usize, EncodeErr
         shorten_attributes(&mut wire.attributes, max_span_bytes / 2);
         rest = length(wire);
     }
-    max_span_bytes
-        .checked_sub(rest + NAMES)
-        .ok_or(EncodeError::TooLarge)
+    max_span_bytes.checked_sub(rest + NAMES).ok_or(EncodeError::TooLarge)
 }
 
 /// The content of a span while it is made to fit.
@@ -118,10 +108,7 @@ struct Texts {
 impl Texts {
     fn of(span: &FinishedSpan) -> Self {
         let text = |raw: Option<&RawValue>| raw.map(|raw| payload::without_data_urls(raw.get()).into_owned());
-        Texts {
-            request: text(span.request),
-            response: text(span.response),
-        }
+        Texts { request: text(span.request), response: text(span.response) }
     }
 
     /// `input` and `output` of a manual span stand among its attributes.
@@ -136,24 +123,11 @@ impl Texts {
 
     /// Puts what fits among the attributes; says how many bytes were cut.
     fn put(&self, attributes: &mut Map<String, Value>, manual: bool, is_agent: bool, budget: usize) -> u64 {
-        let content = Content {
-            request: self.request.as_deref(),
-            response: self.response.as_deref(),
-        };
-        let Fitted {
-            request,
-            response,
-            truncated_bytes,
-        } = if is_agent {
-            payload::fit_agent(content, budget)
-        } else {
-            payload::fit_tool(content, budget)
-        };
-        let [request_name, response_name] = if manual {
-            MANUAL_CONTENT
-        } else {
-            ["fallom.raw.request", "fallom.raw.response"]
-        };
+        let content = Content { request: self.request.as_deref(), response: self.response.as_deref() };
+        let Fitted { request, response, truncated_bytes } =
+            if is_agent { payload::fit_agent(content, budget) } else { payload::fit_tool(content, budget) };
+        let [request_name, response_name] =
+            if manual { MANUAL_CONTENT } else { ["fallom.raw.request", "fallom.raw.response"] };
         for (name, text) in [(request_name, request), (response_name, response)] {
             if let Some(text) = text {
                 attributes.insert(name.to_owned(), Value::String(text.into_owned()));
@@ -214,17 +188,10 @@ fn length(wire: &WireSpan) -> usize {
 /// Text attributes of a user's own share what room there is; the short ones stay as they are. Says how many bytes were
 /// cut.
 fn shorten_attributes(attributes: &mut Map<String, Value>, budget: usize) -> u64 {
-    let texts = attributes
-        .values()
-        .filter(|value| value.is_string())
-        .count()
-        .max(1);
+    let texts = attributes.values().filter(|value| value.is_string()).count().max(1);
     let each = budget / texts;
     let mut cut = 0;
-    for (_, value) in attributes
-        .iter_mut()
-        .filter(|(name, _)| !name.starts_with("fallom."))
-    {
+    for (_, value) in attributes.iter_mut().filter(|(name, _)| !name.starts_with("fallom.")) {
         if let Value::String(text) = value {
             let (shortened, bytes) = payload::fit_string(text, each);
             cut += bytes;

@@ -45,16 +45,8 @@ impl Waiters {
         let (done, receiver) = oneshot::channel();
         let id = self.next_id;
         self.next_id += 1;
-        let so_far = FlushResult {
-            pending,
-            ..FlushResult::default()
-        };
-        self.waiting.push(Waiter {
-            id,
-            mark,
-            so_far,
-            done,
-        });
+        let so_far = FlushResult { pending, ..FlushResult::default() };
+        self.waiting.push(Waiter { id, mark, so_far, done });
         self.finish_those_done();
         (id, receiver)
     }
@@ -68,10 +60,7 @@ impl Waiters {
             return FlushResult::default();
         };
         let so_far = self.waiting.swap_remove(at).so_far;
-        FlushResult {
-            timed_out: so_far.pending > 0,
-            ..so_far
-        }
+        FlushResult { timed_out: so_far.pending > 0, ..so_far }
     }
 
     /// The span numbered `seq` has settled.

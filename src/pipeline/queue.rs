@@ -102,11 +102,7 @@ impl State {
         self.make_room(bytes.len(), max_queue_bytes);
         self.stats.queue();
         self.held_bytes += bytes.len();
-        self.inbox.push_back(Queued {
-            seq: self.next_seq,
-            bytes,
-            since: Instant::now(),
-        });
+        self.inbox.push_back(Queued { seq: self.next_seq, bytes, since: Instant::now() });
         self.next_seq += 1;
     }
 
@@ -150,10 +146,7 @@ impl State {
     }
 
     fn pop_delayed_oldest(&mut self) -> Option<Queued> {
-        let units = self
-            .split
-            .iter_mut()
-            .chain(self.delayed.iter_mut().map(|delayed| &mut delayed.unit));
+        let units = self.split.iter_mut().chain(self.delayed.iter_mut().map(|delayed| &mut delayed.unit));
         let oldest = units
             .filter(|unit| !unit.spans.is_empty())
             .min_by_key(|unit| unit.spans.first().map(|span| span.seq))?;
@@ -205,10 +198,7 @@ impl State {
             // Cut for NDJSON, which has been refused meanwhile.
             let attempts = unit.attempts;
             let rest = unit.spans.split_off(1);
-            self.split.extend(rest.into_iter().map(|span| Unit {
-                spans: vec![span],
-                attempts,
-            }));
+            self.split.extend(rest.into_iter().map(|span| Unit { spans: vec![span], attempts }));
         }
         let bytes: usize = unit.spans.iter().map(|span| span.bytes.len()).sum();
         self.in_flight_bytes += bytes;
@@ -255,11 +245,7 @@ impl State {
         let batch_due = self.ready.front().map(|span| span.since + batch.max_delay);
         let retry_due = self.delayed.iter().map(|delayed| delayed.until).min();
         let soonest = [batch_due, retry_due].into_iter().flatten().min()?;
-        Some(
-            self.circuit
-                .resting_until(now)
-                .map_or(soonest, |rested| soonest.max(rested)),
-        )
+        Some(self.circuit.resting_until(now).map_or(soonest, |rested| soonest.max(rested)))
     }
 
     /// The request of this unit has ended, whichever way.
@@ -292,10 +278,8 @@ impl State {
         let now = Instant::now();
         self.leave_flight(&unit);
         self.circuit.failed(now, retry);
-        let (old, spans): (Vec<_>, Vec<_>) = unit
-            .spans
-            .into_iter()
-            .partition(|span| now.duration_since(span.since) >= retry.max_age);
+        let (old, spans): (Vec<_>, Vec<_>) =
+            unit.spans.into_iter().partition(|span| now.duration_since(span.since) >= retry.max_age);
         for span in old {
             self.held_bytes -= span.bytes.len();
             self.give_up(Place::InFlight, span.seq, DropReason::Expired);
@@ -310,10 +294,7 @@ impl State {
             wait = wait.min(retry.base / 4);
             self.circuit.hurry();
         }
-        self.delayed.push(Delayed {
-            unit: Unit { spans, attempts },
-            until: now + wait,
-        });
+        self.delayed.push(Delayed { unit: Unit { spans, attempts }, until: now + wait });
     }
 
     /// The unit goes again at once, in parts if `singly`: refused as a whole, each span must speak for itself.
@@ -323,15 +304,9 @@ impl State {
         self.stats.requeue(unit.spans.len() as u64);
         let attempts = unit.attempts.saturating_add(1);
         if singly {
-            self.split.extend(unit.spans.into_iter().map(|span| Unit {
-                spans: vec![span],
-                attempts,
-            }));
+            self.split.extend(unit.spans.into_iter().map(|span| Unit { spans: vec![span], attempts }));
         } else {
-            self.split.push_back(Unit {
-                spans: unit.spans,
-                attempts,
-            });
+            self.split.push_back(Unit { spans: unit.spans, attempts });
         }
     }
 
@@ -353,11 +328,7 @@ impl State {
     }
 
     pub fn note_error(&mut self, message: &str, status: Option<u16>) {
-        self.stats.last_error = Some(LastError {
-            at: iso_now(),
-            message: message.to_owned(),
-            status,
-        });
+        self.stats.last_error = Some(LastError { at: iso_now(), message: message.to_owned(), status });
     }
 
     fn give_up(&mut self, place: Place, seq: u64, reason: DropReason) {

@@ -122,10 +122,7 @@ impl Pipeline {
 
     pub fn stats(&self) -> Stats {
         let state = self.shared.state.lock();
-        Stats {
-            queued_bytes: state.queued_bytes() as u64,
-            ..state.stats.clone()
-        }
+        Stats { queued_bytes: state.queued_bytes() as u64, ..state.stats.clone() }
     }
 }
 
@@ -185,18 +182,10 @@ fn encode_some(shared: &Shared) -> bool {
 fn send_due(shared: &Arc<Shared>) {
     let settings = Arc::clone(&shared.settings.read());
     loop {
-        let form = shared
-            .http
-            .negotiation
-            .form(&settings.traces.url, &settings.transport);
+        let form = shared.http.negotiation.form(&settings.traces.url, &settings.transport);
         let unit = {
             let mut state = shared.state.lock();
-            state.next_unit(
-                Instant::now(),
-                &settings.batch,
-                settings.transport.max_concurrent,
-                form,
-            )
+            state.next_unit(Instant::now(), &settings.batch, settings.transport.max_concurrent, form)
         };
         let Some(unit) = unit else { return };
         tokio::spawn(send(Arc::clone(shared), Arc::clone(&settings), unit, form));
@@ -204,11 +193,7 @@ fn send_due(shared: &Arc<Shared>) {
 }
 
 async fn send(shared: Arc<Shared>, settings: Arc<Settings>, unit: Unit, form: Form) {
-    let post = Post {
-        form,
-        body: body_of(&unit),
-        timeout: settings.transport.timeout,
-    };
+    let post = Post { form, body: body_of(&unit), timeout: settings.transport.timeout };
     let (answer, bytes) = shared.http.post_spans(&settings.traces, post).await;
     shared.state.lock().stats.sent_bytes += bytes;
     settle(&shared, &settings, unit, form, answer);
@@ -235,11 +220,7 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
     let mut state = shared.state.lock();
     match answer {
         Answer::Delivered => state.delivered(unit),
-        Answer::Retry {
-            status,
-            after,
-            reason,
-        } => {
+        Answer::Retry { status, after, reason } => {
             state.note_error(&reason, status);
             state.retry(unit, after, &settings.retry);
             drop(state);
@@ -276,7 +257,5 @@ fn reject(shared: &Shared, mut state: parking_lot::MutexGuard<'_, State>, unit: 
     state.note_error("the server refused a span", Some(status));
     state.dropped(unit, DropReason::Rejected);
     drop(state);
-    warn_once(&format!(
-        "{url} refused a span ({status}); it was dropped. Is tracesUrl right?"
-    ));
+    warn_once(&format!("{url} refused a span ({status}); it was dropped. Is tracesUrl right?"));
 }

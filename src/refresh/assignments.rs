@@ -5,11 +5,14 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::catalog::AssignedModel;
 
 /// Assignments remembered, the least recently used forgotten first (and told again).
 const MOST_TOLD: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// Told at once: a burst of new sessions must not take the application's file descriptors.
+const MOST_AT_ONCE: usize = 4;
 
 /// The body of `POST {configs}/sessions`.
 #[derive(Serialize)]
@@ -22,24 +25,24 @@ struct Assignment<'a> {
 
 pub struct Assignments {
     told: Mutex<LruCache<(String, String, i64), ()>>,
+    turns: Semaphore,
 }
 
 impl Default for Assignments {
     fn default() -> Self {
-        Assignments {
-            told: Mutex::new(LruCache::new(MOST_TOLD)),
-        }
+        Assignments { told: Mutex::new(LruCache::new(MOST_TOLD)), turns: Semaphore::new(MOST_AT_ONCE) }
     }
 }
 
 impl Assignments {
+    /// Waits until another may be told, and lets it be told for as long as what it gives is kept.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
     /// The body to post, if this assignment was not told yet.
     pub fn first(&self, config_key: &str, session_id: &str, assigned: &AssignedModel) -> Option<Vec<u8>> {
-        let told = (
-            config_key.to_owned(),
-            session_id.to_owned(),
-            assigned.config_version,
-        );
+        let told = (config_key.to_owned(), session_id.to_owned(), assigned.config_version);
         if self.told.lock().put(told, ()).is_some() {
             return None;
         }

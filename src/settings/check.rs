@@ -20,10 +20,7 @@ pub struct Fields {
 impl Fields {
     pub fn of_object(prefix: &str, text: &str) -> Checked<Self> {
         match serde_json::from_str(text) {
-            Ok(Value::Object(given)) => Ok(Fields {
-                prefix: prefix.to_owned(),
-                given,
-            }),
+            Ok(Value::Object(given)) => Ok(Fields { prefix: prefix.to_owned(), given }),
             _ => Err("The options must be an object.".to_owned()),
         }
     }
@@ -35,10 +32,7 @@ impl Fields {
             Some(Value::Object(given)) => given,
             Some(other) => return Err(self.misuse(name, "an object", &other)),
         };
-        Ok(Fields {
-            prefix: format!("{}{name}.", self.prefix),
-            given,
-        })
+        Ok(Fields { prefix: format!("{}{name}.", self.prefix), given })
     }
 
     /// A text; the empty one counts as absent (`wire.md`, "Where").
@@ -96,10 +90,7 @@ impl Fields {
         match chosen {
             Some((_, meaning)) => Ok(Some(*meaning)),
             None => {
-                let names: Vec<String> = choices
-                    .iter()
-                    .map(|(choice, _)| format!("\"{choice}\""))
-                    .collect();
+                let names: Vec<String> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();
                 Err(self.misuse(name, &format!("one of {}", names.join(", ")), &value))
             }
         }
@@ -123,9 +114,7 @@ impl Fields {
             return Ok(None);
         };
         // 1e6 is a whole number in JavaScript, but a float in its JSON text.
-        let whole = value
-            .as_f64()
-            .filter(|number| number.fract() == 0.0 && *number >= least as f64);
+        let whole = value.as_f64().filter(|number| number.fract() == 0.0 && *number >= least as f64);
         match whole.filter(|number| *number <= most as f64) {
             Some(number) => Ok(Some(number as usize)),
             None => Err(self.misuse(name, &format!("{what} from {least} to {most}"), &value)),
@@ -154,9 +143,7 @@ impl Fields {
 /// An http(s) URL without its trailing slashes.
 pub fn clean_url(text: &str) -> Option<String> {
     let trimmed = text.trim().trim_end_matches('/');
-    let rest = trimmed
-        .strip_prefix("https://")
-        .or_else(|| trimmed.strip_prefix("http://"))?;
+    let rest = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"))?;
     let plain = !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
     plain.then(|| trimmed.to_owned())
 }

@@ -36,9 +36,7 @@ impl Environment {
         let text = self.text(name)?;
         let url = clean_url(&text);
         if url.is_none() {
-            warn_once(&format!(
-                "{name} is not an http:// or https:// URL; it is ignored."
-            ));
+            warn_once(&format!("{name} is not an http:// or https:// URL; it is ignored."));
         }
         url
     }

@@ -7,27 +7,14 @@ fn settings(options: &str, environment: &str) -> Checked<Settings> {
 #[test]
 fn without_options_the_documented_defaults_hold() {
     let s = settings("{}", "{}").unwrap();
-    assert_eq!(
-        s.traces,
-        Endpoint {
-            url: "https://traces.fallom.com".into(),
-            api_key: None
-        }
-    );
+    assert_eq!(s.traces, Endpoint { url: "https://traces.fallom.com".into(), api_key: None });
     assert_eq!(s.configs.url, "https://configs.fallom.com");
     assert_eq!(s.prompts.url, "https://prompts.fallom.com");
     assert!(s.enabled && s.capture_content && !s.debug);
     assert_eq!(s.max_span_bytes, 1_048_576);
     assert_eq!(s.max_queue_bytes, 67_108_864);
     assert_eq!(s.max_open, Duration::from_secs(1800));
-    assert_eq!(
-        s.batch,
-        Batch {
-            max_spans: 512,
-            max_bytes: 1_048_576,
-            max_delay: Duration::from_secs(1)
-        }
-    );
+    assert_eq!(s.batch, Batch { max_spans: 512, max_bytes: 1_048_576, max_delay: Duration::from_secs(1) });
     assert_eq!(s.transport.timeout, Duration::from_secs(10));
     assert_eq!(s.transport.max_concurrent, 4);
     assert_eq!(s.retry.max_age, Duration::from_secs(600));
@@ -41,13 +28,7 @@ fn an_option_beats_its_variable_which_beats_the_base_url() {
     let environment =
         r#"{"FALLOM_API_KEY":"env","FALLOM_BASE_URL":"http://base/","FALLOM_PROMPTS_URL":"http://prompts"}"#;
     let s = settings(r#"{"apiKey":"given","tracesUrl":"http://traces//"}"#, environment).unwrap();
-    assert_eq!(
-        s.traces,
-        Endpoint {
-            url: "http://traces".into(),
-            api_key: Some("given".into())
-        }
-    );
+    assert_eq!(s.traces, Endpoint { url: "http://traces".into(), api_key: Some("given".into()) });
     assert_eq!(s.prompts.url, "http://prompts");
     assert_eq!(s.configs.url, "http://base");
 }
@@ -55,13 +36,7 @@ fn an_option_beats_its_variable_which_beats_the_base_url() {
 #[test]
 fn an_empty_string_counts_as_absent() {
     let s = settings(r#"{"apiKey":"","tracesUrl":""}"#, r#"{"FALLOM_API_KEY":""}"#).unwrap();
-    assert_eq!(
-        s.traces,
-        Endpoint {
-            url: TRACES_URL.into(),
-            api_key: None
-        }
-    );
+    assert_eq!(s.traces, Endpoint { url: TRACES_URL.into(), api_key: None });
 }
 
 #[test]
@@ -69,16 +44,8 @@ fn content_capture_is_off_when_either_place_says_so() {
     for (options, environment, captured) in [
         ("{}", "{}", true),
         (r#"{"captureContent":false}"#, "{}", false),
-        (
-            r#"{"captureContent":true}"#,
-            r#"{"FALLOM_CAPTURE_CONTENT":"No"}"#,
-            false,
-        ),
-        (
-            r#"{"captureContent":false}"#,
-            r#"{"FALLOM_CAPTURE_CONTENT":"1"}"#,
-            false,
-        ),
+        (r#"{"captureContent":true}"#, r#"{"FALLOM_CAPTURE_CONTENT":"No"}"#, false),
+        (r#"{"captureContent":false}"#, r#"{"FALLOM_CAPTURE_CONTENT":"1"}"#, false),
         ("{}", r#"{"FALLOM_CAPTURE_CONTENT":"0"}"#, false),
         ("{}", r#"{"FALLOM_CAPTURE_CONTENT":"maybe"}"#, true),
     ] {
@@ -109,30 +76,16 @@ fn a_misused_option_is_named_and_its_value_is_not_repeated() {
         assert!(text.contains(named), "{options}: {text}");
     }
     assert!(settings("[]", "{}").is_err());
-    assert!(
-        !settings(r#"{"apiKey":{"secret":"s3cret"}}"#, "{}")
-            .unwrap_err()
-            .contains("s3cret")
-    );
+    assert!(!settings(r#"{"apiKey":{"secret":"s3cret"}}"#, "{}").unwrap_err().contains("s3cret"));
 }
 
 #[test]
 fn a_second_init_brings_keys_and_urls_and_names_what_it_cannot_change() {
-    let first = settings(
-        r#"{"apiKey":"one","tracesUrl":"http://a","batch":{"maxSpans":7}}"#,
-        "{}",
-    )
-    .unwrap();
+    let first = settings(r#"{"apiKey":"one","tracesUrl":"http://a","batch":{"maxSpans":7}}"#, "{}").unwrap();
     let environment = Environment::default();
 
     let (second, ignored) = first.again(r#"{"apiKey":"two"}"#, &environment).unwrap();
-    assert_eq!(
-        second.traces,
-        Endpoint {
-            url: "http://a".into(),
-            api_key: Some("two".into())
-        }
-    );
+    assert_eq!(second.traces, Endpoint { url: "http://a".into(), api_key: Some("two".into()) });
     assert_eq!(ignored, Vec::<&str>::new());
 
     let (third, ignored) = first
@@ -141,13 +94,7 @@ fn a_second_init_brings_keys_and_urls_and_names_what_it_cannot_change() {
             &environment,
         )
         .unwrap();
-    assert_eq!(
-        third.prompts,
-        Endpoint {
-            url: "http://b".into(),
-            api_key: Some("one".into())
-        }
-    );
+    assert_eq!(third.prompts, Endpoint { url: "http://b".into(), api_key: Some("one".into()) });
     assert_eq!(third.batch.max_spans, 7);
     assert_eq!(ignored, ["debug", "batch"]);
 }

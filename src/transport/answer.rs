@@ -11,11 +11,7 @@ pub enum Answer {
     /// Any 2xx.
     Delivered,
     /// 408, 429, 5xx, or no answer at all: the same spans may go again.
-    Retry {
-        status: Option<u16>,
-        after: Option<Duration>,
-        reason: String,
-    },
+    Retry { status: Option<u16>, after: Option<Duration>, reason: String },
     /// 401, 403: no request with this key will do better.
     Unauthorized { status: u16 },
     /// 413: one span of it, or all together, are too large.
@@ -45,11 +41,7 @@ impl Answer {
 
     /// No answer: refused, reset, timed out, a failure of TLS.
     pub fn none(reason: String) -> Self {
-        Answer::Retry {
-            status: None,
-            after: None,
-            reason,
-        }
+        Answer::Retry { status: None, after: None, reason }
     }
 }
 
@@ -58,10 +50,7 @@ fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text)
-            .ok()?
-            .duration_since(now)
-            .unwrap_or_default(),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
     };
     Some(wait.min(MOST_RETRY_AFTER))
 }
@@ -78,10 +67,7 @@ mod tests {
         assert_eq!(Answer::of(413, None), Answer::TooLarge);
         assert_eq!(Answer::of(415, None), Answer::UnsupportedForm);
         for status in [408, 429, 500, 502, 503, 504, 599] {
-            assert!(
-                matches!(Answer::of(status, None), Answer::Retry { .. }),
-                "{status}"
-            );
+            assert!(matches!(Answer::of(status, None), Answer::Retry { .. }), "{status}");
         }
         for status in [302, 400, 404, 409, 422] {
             assert_eq!(Answer::of(status, None), Answer::Refused { status });
@@ -100,11 +86,7 @@ mod tests {
             ("soon", None),
             ("-1", None),
         ] {
-            assert_eq!(
-                parse_retry_after(text, now),
-                wait.map(Duration::from_secs),
-                "{text}"
-            );
+            assert_eq!(parse_retry_after(text, now), wait.map(Duration::from_secs), "{text}");
         }
     }
 }

@@ -48,10 +48,7 @@ impl Http {
             .tcp_nodelay(true)
             .build()
             .map_err(|error| describe(&error))?;
-        Ok(Http {
-            client,
-            negotiation: Negotiation::default(),
-        })
+        Ok(Http { client, negotiation: Negotiation::default() })
     }
 
     /// Sends spans. Also gives the bytes that the body had on the wire.
@@ -59,18 +56,10 @@ impl Http {
         let url = format!("{}/v1/traces", traces.url);
         let (body, encoding) = compress(post.body, post.form.encoding);
         let bytes = body.len() as u64;
-        let mut request = self
-            .client
-            .post(url)
-            .timeout(post.timeout)
-            .header(AUTHORIZATION, bearer(traces))
-            .header(
+        let mut request =
+            self.client.post(url).timeout(post.timeout).header(AUTHORIZATION, bearer(traces)).header(
                 CONTENT_TYPE,
-                if post.form.ndjson {
-                    "application/x-ndjson"
-                } else {
-                    "application/json"
-                },
+                if post.form.ndjson { "application/x-ndjson" } else { "application/json" },
             );
         match encoding {
             Encoding::Identity => {}
@@ -114,10 +103,9 @@ impl Http {
             self.learn(&endpoint.url, response.headers());
             match response.status() {
                 status if status.is_success() => read_at_most(response, most_bytes).await,
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(format!(
-                    "the server answered {}: check the apiKey",
-                    response.status().as_u16()
-                )),
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    Err(format!("the server answered {}: check the apiKey", response.status().as_u16()))
+                }
                 status => Err(format!("the server answered {}", status.as_u16())),
             }
         };
@@ -148,11 +136,8 @@ impl Http {
     }
 
     fn learn(&self, url: &str, headers: &HeaderMap) {
-        let new = self.negotiation.learn(
-            url,
-            header(headers, "accept-post"),
-            header(headers, "accept-encoding"),
-        );
+        let new =
+            self.negotiation.learn(url, header(headers, "accept-post"), header(headers, "accept-encoding"));
         if new {
             debug(|| format!("{url} takes batches or compressed bodies: they are used from now on"));
         }

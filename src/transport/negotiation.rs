@@ -29,10 +29,7 @@ pub struct Form {
 }
 
 impl Form {
-    pub const PLAIN: Form = Form {
-        ndjson: false,
-        encoding: Encoding::Identity,
-    };
+    pub const PLAIN: Form = Form { ndjson: false, encoding: Encoding::Identity };
 }
 
 #[derive(Clone, Copy, Default)]
@@ -120,14 +117,11 @@ fn origin(url: &str) -> &str {
 
 /// Whether a header's comma-separated list names the value, not with `q=0`.
 fn lists(header: Option<&str>, value: &str) -> bool {
-    header
-        .into_iter()
-        .flat_map(|header| header.split(','))
-        .any(|item| {
-            let mut parts = item.split(';').map(str::trim);
-            parts.next().is_some_and(|name| name.eq_ignore_ascii_case(value))
-                && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-        })
+    header.into_iter().flat_map(|header| header.split(',')).any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        parts.next().is_some_and(|name| name.eq_ignore_ascii_case(value))
+            && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
 }
 
 #[cfg(test)]
@@ -136,12 +130,7 @@ mod tests {
     use std::time::Duration;
 
     fn transport(format: Format, compression: Compression) -> Transport {
-        Transport {
-            format,
-            compression,
-            timeout: Duration::from_secs(10),
-            max_concurrent: 4,
-        }
+        Transport { format, compression, timeout: Duration::from_secs(10), max_concurrent: 4 }
     }
 
     const AUTO: fn() -> Transport = || transport(Format::Auto, Compression::Auto);
@@ -161,13 +150,7 @@ mod tests {
         ));
         assert!(!negotiation.learn("http://a:1", Some("application/x-ndjson"), None));
         let form = negotiation.form("http://a:1", &AUTO());
-        assert_eq!(
-            form,
-            Form {
-                ndjson: true,
-                encoding: Encoding::Zstd
-            }
-        );
+        assert_eq!(form, Form { ndjson: true, encoding: Encoding::Zstd });
         assert_eq!(negotiation.form("http://a:2", &AUTO()), Form::PLAIN);
     }
 
@@ -175,20 +158,8 @@ mod tests {
     fn a_refused_form_is_not_used_again_even_if_an_option_asks_for_it() {
         let negotiation = Negotiation::default();
         let forced = transport(Format::Ndjson, Compression::Gzip);
-        assert_eq!(
-            negotiation.form("http://a", &forced),
-            Form {
-                ndjson: true,
-                encoding: Encoding::Gzip
-            }
-        );
-        negotiation.refuse(
-            "http://a",
-            Form {
-                ndjson: true,
-                encoding: Encoding::Gzip,
-            },
-        );
+        assert_eq!(negotiation.form("http://a", &forced), Form { ndjson: true, encoding: Encoding::Gzip });
+        negotiation.refuse("http://a", Form { ndjson: true, encoding: Encoding::Gzip });
         assert_eq!(negotiation.form("http://a", &forced), Form::PLAIN);
     }
 

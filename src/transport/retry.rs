@@ -10,9 +10,7 @@ const FAILURES_TO_REST: u32 = 5;
 /// A random wait before try number `attempt` (1 is the first retry): evenly from 0 to the doubled base, at most
 /// `max` ("full jitter": many clients that failed together do not come back together).
 pub fn backoff(attempt: u32, retry: &Retry) -> Duration {
-    let doubled = retry
-        .base
-        .saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
+    let doubled = retry.base.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
     doubled.min(retry.max).mul_f64(fastrand::f64())
 }
 
@@ -49,11 +47,7 @@ impl Circuit {
 
     /// How many requests may be under way at once: one while the server counts as down.
     pub fn most_concurrent(&self, most: usize) -> usize {
-        if self.failures >= FAILURES_TO_REST {
-            1
-        } else {
-            most
-        }
+        if self.failures >= FAILURES_TO_REST { 1 } else { most }
     }
 }
 
@@ -69,14 +63,8 @@ mod tests {
 
     #[test]
     fn backoff_grows_to_its_bound_and_is_spread_over_all_of_it() {
-        for (attempt, most) in [
-            (1, 500),
-            (2, 1000),
-            (5, 8000),
-            (7, 30_000),
-            (40, 30_000),
-            (u32::MAX, 30_000),
-        ] {
+        for (attempt, most) in [(1, 500), (2, 1000), (5, 8000), (7, 30_000), (40, 30_000), (u32::MAX, 30_000)]
+        {
             let waits: Vec<u128> = (0..500).map(|_| backoff(attempt, &RETRY).as_millis()).collect();
             assert!(waits.iter().all(|wait| *wait <= most), "attempt {attempt}");
             assert!(waits.iter().any(|wait| *wait < most / 4), "attempt {attempt}");
@@ -91,18 +79,12 @@ mod tests {
         for _ in 0..4 {
             circuit.failed(now, &RETRY);
         }
-        assert_eq!(
-            (circuit.resting_until(now), circuit.most_concurrent(4)),
-            (None, 4)
-        );
+        assert_eq!((circuit.resting_until(now), circuit.most_concurrent(4)), (None, 4));
         circuit.failed(now, &RETRY);
         assert!(circuit.resting_until(now).is_some());
         assert_eq!(circuit.most_concurrent(4), 1);
         assert_eq!(circuit.resting_until(now + RETRY.max), None);
         circuit.succeeded();
-        assert_eq!(
-            (circuit.resting_until(now), circuit.most_concurrent(4)),
-            (None, 4)
-        );
+        assert_eq!((circuit.resting_until(now), circuit.most_concurrent(4)), (None, 4));
     }
 }

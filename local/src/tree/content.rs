@@ -24,10 +24,8 @@ pub struct Tokens {
 pub fn tokens(span: &WireSpan) -> Option<Tokens> {
     let usage = raw(span, "usage")?;
     let number = |names: [&str; 2]| names.iter().find_map(|name| usage.get(name)?.as_u64());
-    let (input, output) = (
-        number(["inputTokens", "prompt_tokens"]),
-        number(["outputTokens", "completion_tokens"]),
-    );
+    let (input, output) =
+        (number(["inputTokens", "prompt_tokens"]), number(["outputTokens", "completion_tokens"]));
     if input.is_none() && output.is_none() {
         return None;
     }
@@ -67,58 +65,34 @@ pub fn question(span: &WireSpan) -> Option<String> {
 /// What the model said, or did instead of saying something.
 pub fn answer(span: &WireSpan) -> Option<String> {
     let response = raw(span, "response")?;
-    if let Some(text) = response
-        .get("text")
-        .and_then(Value::as_str)
-        .filter(|text| !text.trim().is_empty())
-    {
+    if let Some(text) = response.get("text").and_then(Value::as_str).filter(|text| !text.trim().is_empty()) {
         return Some(quoted(text.to_owned()));
     }
-    if let Some(object) = response
-        .get("object")
-        .filter(|object| object.is_object() || object.is_array())
-    {
+    if let Some(object) = response.get("object").filter(|object| object.is_object() || object.is_array()) {
         return Some(terse(object));
     }
-    let calls = response
-        .get("toolCalls")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let names: Vec<&str> = calls
-        .iter()
-        .filter_map(|call| call.get("toolName")?.as_str())
-        .collect();
+    let calls = response.get("toolCalls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let names: Vec<&str> = calls.iter().filter_map(|call| call.get("toolName")?.as_str()).collect();
     if !names.is_empty() {
         return Some(format!("calls {}", names.join(", ")));
     }
-    if response.get("text").is_some() {
-        None
-    } else {
-        spoken(&response).map(quoted)
-    }
+    if response.get("text").is_some() { None } else { spoken(&response).map(quoted) }
 }
 
 /// What went into a tool or a function: its arguments.
 pub fn input(span: &WireSpan) -> Option<String> {
-    raw(span, "request")
-        .or_else(|| span.attributes.get("input").cloned())
-        .map(|value| shown(&value))
+    raw(span, "request").or_else(|| span.attributes.get("input").cloned()).map(|value| shown(&value))
 }
 
 /// What came out of it.
 pub fn output(span: &WireSpan) -> Option<String> {
-    raw(span, "response")
-        .or_else(|| span.attributes.get("output").cloned())
-        .map(|value| shown(&value))
+    raw(span, "response").or_else(|| span.attributes.get("output").cloned()).map(|value| shown(&value))
 }
 
 /// Why the model stopped, unless it just was done.
 pub fn finish(span: &WireSpan) -> Option<String> {
     let read = |name: &str| raw(span, name)?.get("finishReason")?.as_str().map(str::to_owned);
-    read("metadata")
-        .or_else(|| read("response"))
-        .filter(|reason| reason != "stop")
+    read("metadata").or_else(|| read("response")).filter(|reason| reason != "stop")
 }
 
 /// The words in a message, whichever way its provider nests them.
@@ -129,9 +103,9 @@ fn spoken(message: &Value) -> Option<String> {
             let texts: Vec<String> = parts.iter().filter_map(spoken).collect();
             (!texts.is_empty()).then(|| texts.join(" "))
         }
-        Value::Object(fields) => ["text", "content", "parts"]
-            .iter()
-            .find_map(|name| spoken(fields.get(*name)?)),
+        Value::Object(fields) => {
+            ["text", "content", "parts"].iter().find_map(|name| spoken(fields.get(*name)?))
+        }
         _ => None,
     }
 }

@@ -41,14 +41,8 @@ pub fn walk(trace: &[WireSpan]) -> Vec<Node<'_>> {
     let roots = roots(trace, &ids, &children);
     let is_root: HashSet<usize> = roots.iter().copied().collect();
     let below_of = |place: usize| -> Vec<usize> {
-        let own = children
-            .get(trace[place].span_id.as_str())
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        own.iter()
-            .copied()
-            .filter(|child| !is_root.contains(child))
-            .collect()
+        let own = children.get(trace[place].span_id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        own.iter().copied().filter(|child| !is_root.contains(child)).collect()
     };
     let mut nodes = Vec::with_capacity(trace.len());
     let mut open = Vec::new();
@@ -59,17 +53,11 @@ pub fn walk(trace: &[WireSpan]) -> Vec<Node<'_>> {
         push_reversed(&mut open, &below_it, &below(&indent, last));
         nodes.push(Node {
             span: &trace[place],
-            orphan: trace[place]
-                .parent_span_id
-                .as_deref()
-                .filter(|_| is_root.contains(&place))
-                .map(|parent| {
-                    if ids.contains(parent) {
-                        "is below it itself"
-                    } else {
-                        "has not arrived"
-                    }
-                }),
+            orphan: trace[place].parent_span_id.as_deref().filter(|_| is_root.contains(&place)).map(
+                |parent| {
+                    if ids.contains(parent) { "is below it itself" } else { "has not arrived" }
+                },
+            ),
             has_children: !below_it.is_empty(),
             indent,
             last,
@@ -97,11 +85,7 @@ fn children(trace: &[WireSpan]) -> HashMap<&str, Vec<usize>> {
 
 /// The spans without a parent, those whose parent is not here, and one of each circle.
 fn roots(trace: &[WireSpan], ids: &HashSet<&str>, children: &HashMap<&str, Vec<usize>>) -> Vec<usize> {
-    let is_root = |span: &WireSpan| {
-        span.parent_span_id
-            .as_deref()
-            .is_none_or(|parent| !ids.contains(parent))
-    };
+    let is_root = |span: &WireSpan| span.parent_span_id.as_deref().is_none_or(|parent| !ids.contains(parent));
     let in_order = by_start(trace);
     let (mut roots, rest): (Vec<usize>, Vec<usize>) =
         in_order.into_iter().partition(|place| is_root(&trace[*place]));

@@ -71,17 +71,9 @@ impl Line {
         let mut room = style.columns();
         let start = out.len();
         for (ink, text) in &self.pieces {
-            let fitting = if width(text) > room {
-                one_line(text, room)
-            } else {
-                text.clone()
-            };
+            let fitting = if width(text) > room { one_line(text, room) } else { text.clone() };
             room -= width(&fitting);
-            let code = if style.color && !fitting.trim().is_empty() {
-                ink.code()
-            } else {
-                ""
-            };
+            let code = if style.color && !fitting.trim().is_empty() { ink.code() } else { "" };
             let end = if code.is_empty() { "" } else { "\x1b[0m" };
             out.push_str(&format!("{code}{fitting}{end}"));
             if room == 0 {

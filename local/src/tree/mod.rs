@@ -30,10 +30,7 @@ fn by_trace(spans: &[String]) -> Vec<Vec<WireSpan>> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut traces: Vec<Vec<WireSpan>> = Vec::new();
     // All were validated when they came, so none is left out here.
-    for span in spans
-        .iter()
-        .filter_map(|json| serde_json::from_str::<WireSpan>(json).ok())
-    {
+    for span in spans.iter().filter_map(|json| serde_json::from_str::<WireSpan>(json).ok()) {
         let place = *places.entry(span.trace_id.clone()).or_insert(traces.len());
         match traces.get_mut(place) {
             Some(trace) => trace.push(span),

@@ -24,17 +24,8 @@ impl Columns {
     pub fn of(nodes: &[Node<'_>], style: Style) -> Self {
         let name = |node: &Node<'_>| width(&node.indent) + 3 + width(&node.span.name);
         Columns {
-            names: nodes
-                .iter()
-                .map(name)
-                .max()
-                .unwrap_or(0)
-                .min(style.columns() / 2 - 4),
-            kinds: nodes
-                .iter()
-                .map(|node| word(node.span.kind).len())
-                .max()
-                .unwrap_or(0),
+            names: nodes.iter().map(name).max().unwrap_or(0).min(style.columns() / 2 - 4),
+            kinds: nodes.iter().map(|node| word(node.span.kind).len()).max().unwrap_or(0),
         }
     }
 }
@@ -53,11 +44,7 @@ pub fn write(node: &Node<'_>, columns: &Columns, style: Style, out: &mut String)
     }
     line.write(style, out);
 
-    let below = format!(
-        "{}{}",
-        node.below(),
-        if node.has_children { "│  " } else { "   " }
-    );
+    let below = format!("{}{}", node.below(), if node.has_children { "│  " } else { "   " });
     let mut write_below = |ink: Ink, text: &str| {
         let mut line = Line::default();
         line.push(Ink::Dim, below.clone());
@@ -89,55 +76,26 @@ fn head(node: &Node<'_>, columns: &Columns) -> Line {
         (true, true) => "└┄ ",
     };
     line.push(Ink::Dim, format!("{}{branch}", node.indent));
-    let name_ink = if span.kind == Kind::Agent {
-        Ink::Bold
-    } else {
-        Ink::Cyan
-    };
+    let name_ink = if span.kind == Kind::Agent { Ink::Bold } else { Ink::Cyan };
     // However deep, some of the name is left to see.
-    line.push(
-        name_ink,
-        one_line(&span.name, columns.names.saturating_sub(line.width()).max(12)),
-    );
+    line.push(name_ink, one_line(&span.name, columns.names.saturating_sub(line.width()).max(12)));
     line.pad_to(columns.names);
-    let about = if span.attributes.get("fallom.timing").is_some() {
-        "~"
-    } else {
-        ""
-    };
-    line.push(
-        Ink::Plain,
-        format!(
-            "{:>DURATION$}  ",
-            format!("{about}{}", duration(span.duration_ms))
-        ),
-    );
+    let about = if span.attributes.get("fallom.timing").is_some() { "~" } else { "" };
+    line.push(Ink::Plain, format!("{:>DURATION$}  ", format!("{about}{}", duration(span.duration_ms))));
     match span.status {
         Status::Ok => line.push(Ink::Green, "✓ "),
         Status::Error => line.push(Ink::Red, "✗ "),
     }
-    line.push(
-        Ink::Dim,
-        format!("{:<kinds$}  ", word(span.kind), kinds = columns.kinds),
-    );
+    line.push(Ink::Dim, format!("{:<kinds$}  ", word(span.kind), kinds = columns.kinds));
     line
 }
 
 /// The model and its tokens; a long model name does not push them out.
 fn model(line: &mut Line, span: &WireSpan, room: usize) {
-    let tokens = content::tokens(span)
-        .map(content::Tokens::text)
-        .unwrap_or_default();
+    let tokens = content::tokens(span).map(content::Tokens::text).unwrap_or_default();
     let model = span.model.as_deref().unwrap_or_default();
-    let gap = if model.is_empty() || tokens.is_empty() {
-        ""
-    } else {
-        "  "
-    };
-    line.push(
-        Ink::Plain,
-        one_line(model, room.saturating_sub(width(&tokens) + width(gap))),
-    );
+    let gap = if model.is_empty() || tokens.is_empty() { "" } else { "  " };
+    line.push(Ink::Plain, one_line(model, room.saturating_sub(width(&tokens) + width(gap))));
     line.push(Ink::Plain, gap);
     line.push(Ink::Plain, tokens);
 }
@@ -145,11 +103,7 @@ fn model(line: &mut Line, span: &WireSpan, room: usize) {
 /// Arguments and result side by side; a long one does not push the other out.
 fn exchange(line: &mut Line, input: Option<String>, output: Option<String>, ink: Ink, room: usize) {
     let input = input.map(|input| one_line(&input, room)).unwrap_or_default();
-    let arrow = if input.is_empty() || output.is_none() {
-        ""
-    } else {
-        " → "
-    };
+    let arrow = if input.is_empty() || output.is_none() { "" } else { " → " };
     let output = output.map(|output| one_line(&output, room)).unwrap_or_default();
     let room = room.saturating_sub(width(arrow));
     let input_room = room.saturating_sub(width(&output)).max(room * 2 / 5);
@@ -168,11 +122,7 @@ fn talk(question: Option<String>, answer: Option<String>, room: usize) -> Vec<St
         }
         (question, answer) => {
             let answer = answer.map(|answer| format!("→ {}", shorten(&answer, room.saturating_sub(2))));
-            question
-                .map(|question| shorten(&question, room))
-                .into_iter()
-                .chain(answer)
-                .collect()
+            question.map(|question| shorten(&question, room)).into_iter().chain(answer).collect()
         }
     }
 }
@@ -219,11 +169,7 @@ fn notes(node: &Node<'_>) -> Vec<String> {
     notes.extend(content::tokens(span).and_then(content::Tokens::cache));
     notes.extend(content::finish(span).map(|reason| format!("finished by {reason}")));
     notes.extend(text("fallom.incomplete").map(|why| format!("incomplete ({why})")));
-    if let Some(cut) = span
-        .attributes
-        .get("fallom.truncated_bytes")
-        .and_then(Value::as_u64)
-    {
+    if let Some(cut) = span.attributes.get("fallom.truncated_bytes").and_then(Value::as_u64) {
         notes.push(format!("{} bytes cut", count(cut)));
     }
     if let (Some(parent), Some(why)) = (&span.parent_span_id, node.orphan) {

@@ -20,10 +20,8 @@ fn write(value: &Value, out: &mut String) {
     match value {
         Value::Array(entries) => list(out, ['[', ']'], entries, write),
         Value::Object(fields) => list(out, ['{', '}'], fields, |(name, value), out| {
-            let plain = !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let plain =
+                !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             if plain {
                 out.push_str(name);
             } else {
@@ -64,10 +62,7 @@ mod tests {
     fn keys_lose_their_quotes() {
         let value = json!({"city": "Os\"lo", "days": [1, 2.5, null], "a b": {"c": 1}, "": []});
         assert_eq!(terse(&json!({})), "{}");
-        assert_eq!(
-            terse(&value),
-            r#"city: "Os\"lo", days: [1, 2.5, null], "a b": {c: 1}, "": []"#
-        );
+        assert_eq!(terse(&value), r#"city: "Os\"lo", days: [1, 2.5, null], "a b": {c: 1}, "": []"#);
     }
 
     #[test]

@@ -5,10 +5,7 @@ use serde_json::{Value, json};
 use super::{Style, render};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
-const PLAIN: Style = Style {
-    width: 100,
-    color: false,
-};
+const PLAIN: Style = Style { width: 100, color: false };
 
 /// A span that starts and ends so many milliseconds after the first of January, with more fields.
 fn span(
@@ -67,30 +64,9 @@ fn a_trace_is_a_tree() {
     // Children come before their parents.
     let spans = [
         span(2, Some(1), "tool.get_order_status", "tool", (410, 437), status),
-        span(
-            3,
-            Some(1),
-            "tool.get_weather",
-            "tool",
-            (440, 452),
-            error("TypeError: fetch failed"),
-        ),
-        span(
-            5,
-            Some(4),
-            "rerank",
-            "custom",
-            (700, 800),
-            json!({"input": "[1,2]", "output": "done"}),
-        ),
-        span(
-            4,
-            Some(1),
-            "agent.Research.generate",
-            "agent",
-            (500, 900),
-            research,
-        ),
+        span(3, Some(1), "tool.get_weather", "tool", (440, 452), error("TypeError: fetch failed")),
+        span(5, Some(4), "rerank", "custom", (700, 800), json!({"input": "[1,2]", "output": "done"})),
+        span(4, Some(1), "agent.Research.generate", "agent", (500, 900), research),
         span(1, None, "agent.SupportAgent.stream", "agent", (0, 1240), agent()),
     ];
     let text = "\
@@ -113,14 +89,7 @@ fn a_trace_is_a_tree() {
 #[test]
 fn what_is_missing_is_marked() {
     let spans = [
-        span(
-            3,
-            Some(2),
-            "tool.b",
-            "tool",
-            (20, 30),
-            json!({"fallom.timing": "approximate"}),
-        ),
+        span(3, Some(2), "tool.b", "tool", (20, 30), json!({"fallom.timing": "approximate"})),
         span(
             2,
             Some(9),
@@ -154,28 +123,11 @@ fn what_is_missing_is_marked() {
 
 #[test]
 fn traces_follow_each_other_by_time() {
-    let later = span(
-        1,
-        None,
-        "later",
-        "custom",
-        (2000, 2001),
-        json!({"config_key": "b"}),
-    );
-    let first = span(
-        1,
-        None,
-        "first",
-        "custom",
-        (0, 1),
-        json!({"trace_id": "a".repeat(32), "config_key": "a"}),
-    );
+    let later = span(1, None, "later", "custom", (2000, 2001), json!({"config_key": "b"}));
+    let first =
+        span(1, None, "first", "custom", (0, 1), json!({"trace_id": "a".repeat(32), "config_key": "a"}));
     let text = render(&[later, first], PLAIN);
-    let heads: Vec<_> = text
-        .lines()
-        .filter(|line| line.starts_with('●'))
-        .map(|line| &line[..5])
-        .collect();
+    let heads: Vec<_> = text.lines().filter(|line| line.starts_with('●')).map(|line| &line[..5]).collect();
     assert_eq!(heads, ["● a", "● b"]);
     assert!(text.contains("\n\n●"), "a blank line between traces");
     assert_eq!(render(&[], PLAIN), "No span has arrived yet.\n");
@@ -205,16 +157,7 @@ fn no_line_is_wider_than_the_terminal() {
 #[test]
 fn a_long_chain_is_no_deep_recursion() {
     let spans: Vec<String> = (1..10_000)
-        .map(|id| {
-            span(
-                id,
-                Some(id - 1).filter(|id| *id > 0),
-                "s",
-                "custom",
-                (0, 1),
-                json!({}),
-            )
-        })
+        .map(|id| span(id, Some(id - 1).filter(|id| *id > 0), "s", "custom", (0, 1), json!({})))
         .collect();
     assert_eq!(render(&spans, PLAIN).lines().count(), 10_002);
 }
@@ -223,14 +166,7 @@ fn a_long_chain_is_no_deep_recursion() {
 fn nothing_that_was_sent_controls_the_terminal() {
     let evil = "a\u{1b}[2J\u{7}\u{9b}b\u{202e}\r";
     let mut more = agent();
-    for field in [
-        "model",
-        "config_key",
-        "session_id",
-        "customer_id",
-        "prompt_key",
-        "prompt_ab_test_key",
-    ] {
+    for field in ["model", "config_key", "session_id", "customer_id", "prompt_key", "prompt_ab_test_key"] {
         more[field] = evil.into();
     }
     more["raw.request"] = json!([{"role": "user", "content": evil}]);

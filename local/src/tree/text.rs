@@ -104,15 +104,7 @@ mod tests {
     #[test]
     fn durations_and_counts_are_for_people() {
         let shown = [0, 999, 1_240, 59_999, 60_000, 125_400, 3_720_000].map(duration);
-        assert_eq!(
-            shown,
-            [
-                "0 ms", "999 ms", "1.24 s", "59.99 s", "1 m 00 s", "2 m 05 s", "1 h 02 m"
-            ]
-        );
-        assert_eq!(
-            [0, 999, 1_000, 1_234_567].map(count),
-            ["0", "999", "1,000", "1,234,567"]
-        );
+        assert_eq!(shown, ["0 ms", "999 ms", "1.24 s", "59.99 s", "1 m 00 s", "2 m 05 s", "1 h 02 m"]);
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
     }
 }

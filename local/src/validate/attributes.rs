@@ -17,24 +17,14 @@ const USAGE: &[&str] = &[
     "cacheCreationInputTokens",
 ];
 /// `spans.md`: what an agent's metadata may hold, "nothing else".
-const METADATA: &[&str] = &[
-    "finishReason",
-    "responseId",
-    "modelId",
-    "modelProvider",
-    "stepCount",
-    "toolCallCount",
-    "warningCount",
-];
+const METADATA: &[&str] =
+    &["finishReason", "responseId", "modelId", "modelProvider", "stepCount", "toolCallCount", "warningCount"];
 
 pub fn check(span: &WireSpan) -> Result<(), String> {
     check_marks(&span.attributes)?;
     for (name, value) in span.attributes.iter().filter(|(name, _)| name.starts_with(RAW)) {
         let Value::String(text) = value else {
-            return Err(format!(
-                "attributes.{name}: JSON text expected, {} found",
-                kind_of(value)
-            ));
+            return Err(format!("attributes.{name}: JSON text expected, {} found", kind_of(value)));
         };
         serde_json::from_str::<IgnoredAny>(text)
             .map_err(|error| format!("attributes.{name}: not valid JSON: {error}"))?;
@@ -46,15 +36,9 @@ pub fn check(span: &WireSpan) -> Result<(), String> {
 
 /// `wire.md`: always `fallom.sdk_version`; `fallom.method` but for manual spans.
 fn check_marks(attributes: &Map<String, Value>) -> Result<(), String> {
-    let text = |name: &str| {
-        attributes
-            .get(name)
-            .map(|value| value.as_str().unwrap_or_default())
-    };
+    let text = |name: &str| attributes.get(name).map(|value| value.as_str().unwrap_or_default());
     if text("fallom.sdk_version") != Some(SDK_VERSION) {
-        return Err(format!(
-            "attributes.fallom.sdk_version: the string \"{SDK_VERSION}\" expected"
-        ));
+        return Err(format!("attributes.fallom.sdk_version: the string \"{SDK_VERSION}\" expected"));
     }
     match (text("fallom.span_type"), text("fallom.method")) {
         (None, None) => Err("attributes.fallom.method: missing (only manual spans have none)".to_owned()),
@@ -81,10 +65,7 @@ fn check_usage(kind: Kind, usage: &Map<String, Value>) -> Result<(), String> {
     if kind == Kind::Agent {
         only(usage, USAGE)?;
     }
-    match usage
-        .iter()
-        .find(|(name, value)| USAGE.contains(&name.as_str()) && !value.is_u64())
-    {
+    match usage.iter().find(|(name, value)| USAGE.contains(&name.as_str()) && !value.is_u64()) {
         Some((name, value)) => Err(format!("{name}: a count of tokens expected, {value} found")),
         None => Ok(()),
     }
@@ -117,10 +98,7 @@ fn check_timings(timings: &Map<String, Value>) -> Result<(), String> {
         return Err("firstTokenTime: milliseconds from 0 expected".to_owned());
     }
     for phase in list("phases")? {
-        if !matches!(
-            phase.get("type").and_then(Value::as_str),
-            Some("llm" | "tool" | "response" | "ttft")
-        ) {
+        if !matches!(phase.get("type").and_then(Value::as_str), Some("llm" | "tool" | "response" | "ttft")) {
             return Err("phases[].type: llm, tool, response or ttft expected".to_owned());
         }
         let described = phase.get("label").is_some_and(Value::is_string)

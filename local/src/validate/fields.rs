@@ -35,36 +35,22 @@ pub enum Shape {
 
 impl Field {
     pub const fn required(name: &'static str, shape: Shape) -> Self {
-        Field {
-            name,
-            required: true,
-            shape,
-        }
+        Field { name, required: true, shape }
     }
 
     pub const fn optional(name: &'static str, shape: Shape) -> Self {
-        Field {
-            name,
-            required: false,
-            shape,
-        }
+        Field { name, required: false, shape }
     }
 }
 
 /// Whether an object has these fields and no others.
 pub fn check(object: &Map<String, Value>, fields: &[Field]) -> Result<(), String> {
-    if let Some(unknown) = object
-        .keys()
-        .find(|name| fields.iter().all(|field| field.name != *name))
-    {
+    if let Some(unknown) = object.keys().find(|name| fields.iter().all(|field| field.name != *name)) {
         return Err(format!("{unknown}: unknown field"));
     }
     for field in fields {
         match object.get(field.name) {
-            Some(value) => field
-                .shape
-                .check(value)
-                .map_err(|error| format!("{}{error}", field.name))?,
+            Some(value) => field.shape.check(value).map_err(|error| format!("{}{error}", field.name))?,
             None if field.required => return Err(format!("{}: missing", field.name)),
             None => {}
         }
@@ -87,15 +73,7 @@ impl Shape {
             Shape::Scalars => return scalars(value),
             Shape::Texts => return texts(value),
         };
-        if fits {
-            Ok(())
-        } else {
-            Err(format!(
-                ": {} expected, {} found",
-                self.expected(),
-                excerpt(value)
-            ))
-        }
+        if fits { Ok(()) } else { Err(format!(": {} expected, {} found", self.expected(), excerpt(value))) }
     }
 
     fn expected(&self) -> String {
@@ -120,10 +98,9 @@ fn scalars(value: &Value) -> Result<(), String> {
     };
     let scalar = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
     match entries.iter().find(|(_, value)| !scalar(value)) {
-        Some((name, value)) => Err(format!(
-            ".{name}: a string, number or boolean expected, {} found",
-            excerpt(value)
-        )),
+        Some((name, value)) => {
+            Err(format!(".{name}: a string, number or boolean expected, {} found", excerpt(value)))
+        }
         None => Ok(()),
     }
 }
@@ -133,10 +110,7 @@ fn texts(value: &Value) -> Result<(), String> {
         return Err(format!(": a list of strings expected, {} found", excerpt(value)));
     };
     match entries.iter().position(|entry| !entry.is_string()) {
-        Some(place) => Err(format!(
-            "[{place}]: a string expected, {} found",
-            excerpt(&entries[place])
-        )),
+        Some(place) => Err(format!("[{place}]: a string expected, {} found", excerpt(&entries[place]))),
         None => Ok(()),
     }
 }
@@ -162,9 +136,5 @@ pub fn kind_of(value: &Value) -> &'static str {
 /// A short value as it stands, else its type: a refusal does not repeat what somebody said.
 fn excerpt(value: &Value) -> String {
     let text = value.to_string();
-    if text.len() <= 40 {
-        text
-    } else {
-        kind_of(value).to_owned()
-    }
+    if text.len() <= 40 { text } else { kind_of(value).to_owned() }
 }

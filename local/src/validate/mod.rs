@@ -40,24 +40,13 @@ const FIELDS: &[Field] = &[
     Field::optional("prompt_variant_index", Shape::Natural),
 ];
 
-const KINDS: &[&str] = &[
-    "agent",
-    "llm",
-    "tool",
-    "retrieval",
-    "preprocessing",
-    "postprocessing",
-    "custom",
-];
+const KINDS: &[&str] = &["agent", "llm", "tool", "retrieval", "preprocessing", "postprocessing", "custom"];
 
 /// The span in a JSON text, or what is wrong with it.
 pub fn span(json: &str) -> Result<WireSpan, String> {
     let value: Value = serde_json::from_str(json).map_err(|error| format!("not one JSON value: {error}"))?;
     let Value::Object(object) = value else {
-        return Err(format!(
-            "a span is a JSON object, not {}",
-            fields::kind_of(&value)
-        ));
+        return Err(format!("a span is a JSON object, not {}", fields::kind_of(&value)));
     };
     fields::check(&object, FIELDS)?;
     // Reads the text, not the value: the text may hold a field twice.
@@ -78,16 +67,10 @@ fn check_times(span: &WireSpan) -> Result<(), String> {
         return Err("start_time and end_time must be times".to_owned());
     };
     let Ok(between) = u64::try_from(end - start) else {
-        return Err(format!(
-            "end_time {} is before start_time {}",
-            span.end_time, span.start_time
-        ));
+        return Err(format!("end_time {} is before start_time {}", span.end_time, span.start_time));
     };
     if between.abs_diff(span.duration_ms) > 1 {
-        return Err(format!(
-            "duration_ms is {}, but the times are {between} ms apart",
-            span.duration_ms
-        ));
+        return Err(format!("duration_ms is {}, but the times are {between} ms apart", span.duration_ms));
     }
     Ok(())
 }
@@ -96,10 +79,9 @@ fn check_status(span: &WireSpan) -> Result<(), String> {
     match (span.status, &span.error_message) {
         (Status::Error, None) => Err("error_message: missing, although status is ERROR".to_owned()),
         (Status::Ok, Some(_)) => Err("error_message: present, although status is OK".to_owned()),
-        (Status::Error, Some(message)) if message.len() > MAX_ERROR_BYTES => Err(format!(
-            "error_message: {} bytes, {MAX_ERROR_BYTES} at most",
-            message.len()
-        )),
+        (Status::Error, Some(message)) if message.len() > MAX_ERROR_BYTES => {
+            Err(format!("error_message: {} bytes, {MAX_ERROR_BYTES} at most", message.len()))
+        }
         _ => Ok(()),
     }
 }
@@ -107,10 +89,9 @@ fn check_status(span: &WireSpan) -> Result<(), String> {
 fn check_stream(span: &WireSpan) -> Result<(), String> {
     match (span.time_to_first_token_ms, span.is_streaming) {
         (Some(_), None) => Err("time_to_first_token_ms: only with is_streaming".to_owned()),
-        (Some(first), _) if first > span.duration_ms.saturating_add(1) => Err(format!(
-            "time_to_first_token_ms: {first} is after the end, {} ms",
-            span.duration_ms
-        )),
+        (Some(first), _) if first > span.duration_ms.saturating_add(1) => {
+            Err(format!("time_to_first_token_ms: {first} is after the end, {} ms", span.duration_ms))
+        }
         _ => Ok(()),
     }
 }
@@ -124,10 +105,7 @@ fn check_prompt(object: &Map<String, Value>) -> Result<(), String> {
         ("prompt_variant_index", "prompt_ab_test_key"),
         ("prompt_ab_test_key", "prompt_key"),
     ];
-    match pairs
-        .iter()
-        .find(|(one, other)| object.contains_key(*one) && !object.contains_key(*other))
-    {
+    match pairs.iter().find(|(one, other)| object.contains_key(*one) && !object.contains_key(*other)) {
         Some((one, other)) => Err(format!("{one}: only with {other}")),
         None => Ok(()),
     }

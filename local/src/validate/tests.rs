@@ -45,17 +45,10 @@ fn with(mut span: Value, field: &str, value: Value) -> Value {
 #[test]
 fn what_the_contract_shows_is_taken() {
     span(&agent().to_string()).unwrap();
-    let manual = with(
-        agent(),
-        "attributes",
-        json!({"fallom.sdk_version": "2", "fallom.span_type": "manual", "n": 1}),
-    );
+    let manual =
+        with(agent(), "attributes", json!({"fallom.sdk_version": "2", "fallom.span_type": "manual", "n": 1}));
     span(&manual.to_string()).unwrap();
-    let failed = with(
-        with(agent(), "status", json!("ERROR")),
-        "error_message",
-        json!(""),
-    );
+    let failed = with(with(agent(), "status", json!("ERROR")), "error_message", json!(""));
     span(&failed.to_string()).unwrap();
     for ms in [1239, 1240, 1241] {
         span(&with(agent(), "duration_ms", json!(ms)).to_string()).unwrap();
@@ -93,10 +86,7 @@ fn all_that_the_tracer_can_write_is_known_here() {
         },
         attributes: agent()["attributes"].as_object().unwrap().clone(),
     };
-    let full = WireSpan {
-        kind: Kind::Agent,
-        ..full
-    };
+    let full = WireSpan { kind: Kind::Agent, ..full };
     let written = serde_json::to_value(&full).unwrap();
     assert_eq!(span(&written.to_string()), Ok(full));
     assert_eq!(
@@ -112,168 +102,60 @@ fn each_refusal_names_its_reason() {
     let cases = [
         ("extra", json!(1), "extra: unknown field"),
         ("config_key", absent(), "config_key: missing"),
-        (
-            "config_key",
-            json!(""),
-            "config_key: a string that is not empty expected, \"\" found",
-        ),
-        (
-            "session_id",
-            json!(7),
-            "session_id: a string that is not empty expected, 7 found",
-        ),
-        (
-            "trace_id",
-            json!("0AF7651916CD43DD8448EB211C80319C"),
-            "trace_id: 32 lowercase hex digits",
-        ),
+        ("config_key", json!(""), "config_key: a string that is not empty expected, \"\" found"),
+        ("session_id", json!(7), "session_id: a string that is not empty expected, 7 found"),
+        ("trace_id", json!("0AF7651916CD43DD8448EB211C80319C"), "trace_id: 32 lowercase hex digits"),
         ("trace_id", json!("0af7"), "trace_id: 32 lowercase hex digits"),
-        (
-            "trace_id",
-            json!("0".repeat(32)),
-            "trace_id: 32 lowercase hex digits, not all zero",
-        ),
-        (
-            "span_id",
-            json!("zzzzzzzzzzzzzzzz"),
-            "span_id: 16 lowercase hex digits",
-        ),
+        ("trace_id", json!("0".repeat(32)), "trace_id: 32 lowercase hex digits, not all zero"),
+        ("span_id", json!("zzzzzzzzzzzzzzzz"), "span_id: 16 lowercase hex digits"),
         (
             "parent_span_id",
             Value::Null,
             "parent_span_id: 16 lowercase hex digits, not all zero, expected, null found",
         ),
-        (
-            "parent_span_id",
-            json!("b7ad6b7169203331"),
-            "parent_span_id: a span cannot be its own parent",
-        ),
+        ("parent_span_id", json!("b7ad6b7169203331"), "parent_span_id: a span cannot be its own parent"),
         ("name", json!(""), "name: a string"),
         ("kind", json!("Agent"), "kind: one of agent, llm, tool"),
-        (
-            "model",
-            Value::Null,
-            "model: a string that is not empty expected, null found",
-        ),
-        (
-            "start_time",
-            json!("2026-01-01T00:00:00Z"),
-            "start_time: a time such as",
-        ),
-        (
-            "end_time",
-            json!("2026-01-01T00:00:01.240+00:00"),
-            "end_time: a time such as",
-        ),
+        ("model", Value::Null, "model: a string that is not empty expected, null found"),
+        ("start_time", json!("2026-01-01T00:00:00Z"), "start_time: a time such as"),
+        ("end_time", json!("2026-01-01T00:00:01.240+00:00"), "end_time: a time such as"),
         (
             "end_time",
             json!("2025-12-31T23:59:59.999Z"),
             "end_time 2025-12-31T23:59:59.999Z is before start_time",
         ),
-        (
-            "duration_ms",
-            json!(1238),
-            "duration_ms is 1238, but the times are 1240 ms apart",
-        ),
-        (
-            "duration_ms",
-            json!(1240.5),
-            "duration_ms: an integer from 0 expected, 1240.5 found",
-        ),
+        ("duration_ms", json!(1238), "duration_ms is 1238, but the times are 1240 ms apart"),
+        ("duration_ms", json!(1240.5), "duration_ms: an integer from 0 expected, 1240.5 found"),
         ("duration_ms", json!(-1), "duration_ms: an integer from 0"),
         ("status", json!("ok"), "status: one of OK, ERROR expected"),
-        (
-            "status",
-            json!("ERROR"),
-            "error_message: missing, although status is ERROR",
-        ),
-        (
-            "error_message",
-            json!("e"),
-            "error_message: present, although status is OK",
-        ),
-        (
-            "time_to_first_token_ms",
-            json!(1242),
-            "time_to_first_token_ms: 1242 is after the end",
-        ),
-        (
-            "is_streaming",
-            json!(false),
-            "is_streaming: true (or to be left out) expected, false found",
-        ),
-        (
-            "is_streaming",
-            absent(),
-            "time_to_first_token_ms: only with is_streaming",
-        ),
+        ("status", json!("ERROR"), "error_message: missing, although status is ERROR"),
+        ("error_message", json!("e"), "error_message: present, although status is OK"),
+        ("time_to_first_token_ms", json!(1242), "time_to_first_token_ms: 1242 is after the end"),
+        ("is_streaming", json!(false), "is_streaming: true (or to be left out) expected, false found"),
+        ("is_streaming", absent(), "time_to_first_token_ms: only with is_streaming"),
         ("customer_id", json!(1), "customer_id: a string expected"),
-        (
-            "metadata/plan",
-            json!({}),
-            "metadata.plan: a string, number or boolean expected, {} found",
-        ),
-        (
-            "metadata/plan",
-            Value::Null,
-            "metadata.plan: a string, number or boolean expected",
-        ),
+        ("metadata/plan", json!({}), "metadata.plan: a string, number or boolean expected, {} found"),
+        ("metadata/plan", Value::Null, "metadata.plan: a string, number or boolean expected"),
         ("metadata", json!([]), "metadata: an object expected"),
         ("tags", json!("beta"), "tags: a list of strings expected"),
         ("tags", json!(["a", 1]), "tags[1]: a string expected, 1 found"),
-        (
-            "prompt_version",
-            json!("1"),
-            "prompt_version: an integer expected",
-        ),
-        (
-            "prompt_version",
-            json!(1.5),
-            "prompt_version: an integer expected",
-        ),
+        ("prompt_version", json!("1"), "prompt_version: an integer expected"),
+        ("prompt_version", json!(1.5), "prompt_version: an integer expected"),
         ("prompt_version", absent(), "prompt_key: only with prompt_version"),
         ("prompt_key", absent(), "prompt_version: only with prompt_key"),
-        (
-            "prompt_ab_test_key",
-            absent(),
-            "prompt_variant_index: only with prompt_ab_test_key",
-        ),
-        (
-            "prompt_variant_index",
-            absent(),
-            "prompt_ab_test_key: only with prompt_variant_index",
-        ),
-        (
-            "prompt_variant_index",
-            json!(-1),
-            "prompt_variant_index: an integer from 0",
-        ),
+        ("prompt_ab_test_key", absent(), "prompt_variant_index: only with prompt_ab_test_key"),
+        ("prompt_variant_index", absent(), "prompt_ab_test_key: only with prompt_variant_index"),
+        ("prompt_variant_index", json!(-1), "prompt_variant_index: an integer from 0"),
         ("attributes", absent(), "attributes: missing"),
-        (
-            "attributes/x",
-            json!([1]),
-            "attributes.x: a string, number or boolean expected, [1] found",
-        ),
+        ("attributes/x", json!([1]), "attributes.x: a string, number or boolean expected, [1] found"),
         (
             "attributes/fallom.sdk_version",
             json!(2),
             "attributes.fallom.sdk_version: the string \"2\" expected",
         ),
-        (
-            "attributes/fallom.method",
-            absent(),
-            "attributes.fallom.method: missing",
-        ),
-        (
-            "attributes/fallom.method",
-            json!(""),
-            "attributes.fallom.method: a string that is not empty",
-        ),
-        (
-            "attributes/fallom.span_type",
-            json!("manual"),
-            "attributes.fallom.method: a manual span has none",
-        ),
+        ("attributes/fallom.method", absent(), "attributes.fallom.method: missing"),
+        ("attributes/fallom.method", json!(""), "attributes.fallom.method: a string that is not empty"),
+        ("attributes/fallom.span_type", json!("manual"), "attributes.fallom.method: a manual span has none"),
         (
             "attributes/fallom.span_type",
             json!("auto"),
@@ -284,46 +166,22 @@ fn each_refusal_names_its_reason() {
             json!(true),
             "attributes.fallom.raw.request: JSON text expected, a boolean",
         ),
-        (
-            "attributes/fallom.raw.request",
-            json!("{a: 1}"),
-            "attributes.fallom.raw.request: not valid JSON",
-        ),
-        (
-            "attributes/fallom.raw.x",
-            json!(""),
-            "attributes.fallom.raw.x: not valid JSON",
-        ),
-        (
-            "attributes/fallom.raw.usage",
-            json!("[]"),
-            "attributes.fallom.raw.usage: an object expected",
-        ),
+        ("attributes/fallom.raw.request", json!("{a: 1}"), "attributes.fallom.raw.request: not valid JSON"),
+        ("attributes/fallom.raw.x", json!(""), "attributes.fallom.raw.x: not valid JSON"),
+        ("attributes/fallom.raw.usage", json!("[]"), "attributes.fallom.raw.usage: an object expected"),
         (
             "attributes/fallom.raw.usage",
             json!("{\"inputTokens\":-1}"),
             "usage: inputTokens: a count of tokens",
         ),
-        (
-            "attributes/fallom.raw.usage",
-            json!("{\"raw\":{}}"),
-            "usage: raw: not one of inputTokens",
-        ),
+        ("attributes/fallom.raw.usage", json!("{\"raw\":{}}"), "usage: raw: not one of inputTokens"),
         (
             "attributes/fallom.raw.metadata",
             json!("{\"text\":\"\"}"),
             "metadata: text: not one of finishReason",
         ),
-        (
-            "attributes/fallom.raw.timings",
-            json!("{}"),
-            "timings: requestStart: 0 expected",
-        ),
-        (
-            "kind",
-            json!("tool"),
-            "usage: only agent and llm spans have a usage",
-        ),
+        ("attributes/fallom.raw.timings", json!("{}"), "timings: requestStart: 0 expected"),
+        ("kind", json!("tool"), "usage: only agent and llm spans have a usage"),
     ];
     for (field, value, reason) in cases {
         let refused = span(&with(agent(), field, value.clone()).to_string());
@@ -346,16 +204,8 @@ fn other_texts_are_no_spans() {
     }
     let twice = agent().to_string().replacen('{', "{\"name\":\"twice\",", 1);
     assert!(span(&twice).unwrap_err().contains("duplicate field `name`"));
-    let long = with(
-        with(agent(), "status", json!("ERROR")),
-        "error_message",
-        json!("x".repeat(4097)),
-    );
-    assert!(
-        span(&long.to_string())
-            .unwrap_err()
-            .contains("4097 bytes, 4096 at most")
-    );
+    let long = with(with(agent(), "status", json!("ERROR")), "error_message", json!("x".repeat(4097)));
+    assert!(span(&long.to_string()).unwrap_err().contains("4097 bytes, 4096 at most"));
 }
 
 #[test]

@@ -5,11 +5,7 @@ pub fn millis(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let form = b"dddd-dd-ddTdd:dd:dd.dddZ";
     let fits = |(byte, form): (&u8, &u8)| {
-        if *form == b'd' {
-            byte.is_ascii_digit()
-        } else {
-            byte == form
-        }
+        if *form == b'd' { byte.is_ascii_digit() } else { byte == form }
     };
     if bytes.len() != form.len() || !bytes.iter().zip(form).all(fits) {
         return None;

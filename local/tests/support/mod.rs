@@ -44,9 +44,7 @@ impl Server {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let url = line.strip_prefix("listening on ").unwrap().trim_end().to_owned();
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -64,20 +62,14 @@ impl Server {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Option<Answer> {
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url));
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let answer = self.agent.run(request.body(body).unwrap()).ok()?;
         let (parts, mut body) = answer.into_parts();
         let body = body.read_to_string().ok()?;
-        Some(Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body,
-        })
+        Some(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
@@ -86,12 +78,7 @@ impl Server {
 
     /// A body for `/v1/traces`, with a key.
     pub fn post(&self, content_type: &str, body: impl AsRef<[u8]>) -> Answer {
-        self.send(
-            "POST",
-            "/v1/traces",
-            &[KEY, ("content-type", content_type)],
-            body.as_ref(),
-        )
+        self.send("POST", "/v1/traces", &[KEY, ("content-type", content_type)], body.as_ref())
     }
 
     pub fn get(&self, path: &str) -> Answer {

@@ -11,9 +11,8 @@ fn message(number: usize, bytes: usize) -> Value {
 
 fn response(text: &str, results: usize, steps: usize) -> Value {
     let result = |bytes: usize| json!([{"toolName": "t", "result": "r".repeat(bytes)}]);
-    let steps: Vec<Value> = (0..steps)
-        .map(|n| json!({"text": format!("step {n}"), "toolResults": result(1000)}))
-        .collect();
+    let steps: Vec<Value> =
+        (0..steps).map(|n| json!({"text": format!("step {n}"), "toolResults": result(1000)})).collect();
     json!({"text": text, "finishReason": "stop", "toolCalls": [], "toolResults": result(results),
            "steps": steps, "modelId": "m", "responseId": "r"})
 }
@@ -21,27 +20,17 @@ fn response(text: &str, results: usize, steps: usize) -> Value {
 /// What is left of request and response, read as JSON, with the rest of what was given back.
 fn fitted(request: &Value, response: &Value, budget: usize) -> (Value, Value, u64) {
     let (request, response) = (request.to_string(), response.to_string());
-    let content = Content {
-        request: Some(&request),
-        response: Some(&response),
-    };
+    let content = Content { request: Some(&request), response: Some(&response) };
     let fitted = fit_agent(content, budget);
     assert!(size(&fitted) <= budget, "{} > {budget}", size(&fitted));
     let (request, response) = (fitted.request.unwrap(), fitted.response.unwrap());
-    assert_eq!(
-        fitted.truncated_bytes,
-        marked_bytes(&request) + marked_bytes(&response)
-    );
+    assert_eq!(fitted.truncated_bytes, marked_bytes(&request) + marked_bytes(&response));
     let read = |text: &str| serde_json::from_str(text).unwrap();
     (read(&request), read(&response), fitted.truncated_bytes)
 }
 
 fn size(fitted: &Fitted) -> usize {
-    Content {
-        request: fitted.request.as_deref(),
-        response: fitted.response.as_deref(),
-    }
-    .encoded_len()
+    Content { request: fitted.request.as_deref(), response: fitted.response.as_deref() }.encoded_len()
 }
 
 #[test]
@@ -83,12 +72,7 @@ fn only_the_long_part_of_a_message_is_shortened() {
     let request = json!([{"role": "user", "content": parts}]);
     let (request, _, _) = fitted(&request, &response("a file", 0, 0), 5_000);
     assert_eq!(request[0]["content"][0]["text"], "What is this?");
-    assert!(
-        request[0]["content"][1]["data"]
-            .as_str()
-            .unwrap()
-            .contains("bytes cut")
-    );
+    assert!(request[0]["content"][1]["data"].as_str().unwrap().contains("bytes cut"));
 }
 
 #[test]
@@ -97,30 +81,17 @@ fn the_answer_stays_whole_when_calls_steps_and_old_messages_do_not() {
     let messages: Vec<Value> = (0..50).map(|number| message(number, 2000)).collect();
     let (request, answer, _) = fitted(&messages.into(), &response(&text, 50_000, 50), 12_000);
     assert_eq!(answer["text"], text.as_str());
-    assert_eq!(
-        (&answer["finishReason"], &answer["modelId"]),
-        (&json!("stop"), &json!("m"))
-    );
-    assert!(
-        answer["toolResults"][0]["result"]
-            .as_str()
-            .unwrap()
-            .contains("bytes cut")
-    );
+    assert_eq!((&answer["finishReason"], &answer["modelId"]), (&json!("stop"), &json!("m")));
+    assert!(answer["toolResults"][0]["result"].as_str().unwrap().contains("bytes cut"));
     assert_eq!(request.as_array().unwrap().last().unwrap(), &message(49, 2000));
 }
 
 #[test]
 fn an_answer_and_a_question_that_are_both_too_large_share_the_room() {
-    let (request, answer, _) = fitted(
-        &json!([message(0, 90_000)]),
-        &response(&"a".repeat(90_000), 0, 0),
-        20_000,
-    );
-    let (asked, answered) = (
-        request[0]["content"].as_str().unwrap().len(),
-        answer["text"].as_str().unwrap().len(),
-    );
+    let (request, answer, _) =
+        fitted(&json!([message(0, 90_000)]), &response(&"a".repeat(90_000), 0, 0), 20_000);
+    let (asked, answered) =
+        (request[0]["content"].as_str().unwrap().len(), answer["text"].as_str().unwrap().len());
     assert!(asked > 9_000 && answered > 9_000, "{asked} {answered}");
 }
 
@@ -129,12 +100,7 @@ fn the_newest_steps_stay_and_come_before_the_oldest_messages() {
     let messages: Vec<Value> = (0..100).map(|number| message(number, 1000)).collect();
     let (request, answer, _) = fitted(&messages.into(), &response("yes", 10, 100), 40_000);
     let (messages, steps) = (request.as_array().unwrap(), answer["steps"].as_array().unwrap());
-    assert!(
-        steps.len() > 7 && messages.len() > 25,
-        "{} steps, {} messages",
-        steps.len(),
-        messages.len()
-    );
+    assert!(steps.len() > 7 && messages.len() > 25, "{} steps, {} messages", steps.len(), messages.len());
     assert!(steps[0].as_str().unwrap().contains(" steps, "), "{}", steps[0]);
     assert_eq!(steps.last().unwrap()["text"], "step 99");
 }
@@ -148,14 +114,8 @@ fn steps_take_what_the_messages_do_not_need() {
 
 #[test]
 fn a_span_that_fits_is_not_touched() {
-    let (request, response) = (
-        json!([message(0, 100)]).to_string(),
-        response("yes", 1, 1).to_string(),
-    );
-    let content = Content {
-        request: Some(&request),
-        response: Some(&response),
-    };
+    let (request, response) = (json!([message(0, 100)]).to_string(), response("yes", 1, 1).to_string());
+    let content = Content { request: Some(&request), response: Some(&response) };
     let fitted = fit_agent(content, content.encoded_len());
     assert_eq!(fitted, content.into());
     assert!(matches!(fitted.request, Some(std::borrow::Cow::Borrowed(_))));
@@ -164,40 +124,18 @@ fn a_span_that_fits_is_not_touched() {
 #[test]
 fn with_no_room_at_all_the_content_is_left_out_and_counted() {
     let request = json!([message(0, 1000)]).to_string();
-    let content = Content {
-        request: Some(&request),
-        response: None,
-    };
+    let content = Content { request: Some(&request), response: None };
     let fitted = fit_agent(content, MIN_BUDGET - 1);
-    assert_eq!(
-        fitted,
-        Fitted {
-            request: None,
-            response: None,
-            truncated_bytes: request.len() as u64
-        }
-    );
+    assert_eq!(fitted, Fitted { request: None, response: None, truncated_bytes: request.len() as u64 });
 }
 
 #[test]
 fn one_side_alone_has_all_the_room() {
     let request = json!([message(0, 10_000)]).to_string();
-    let only_request = fit_agent(
-        Content {
-            request: Some(&request),
-            response: None,
-        },
-        1000,
-    );
+    let only_request = fit_agent(Content { request: Some(&request), response: None }, 1000);
     assert!(only_request.request.unwrap().len() > 950 && only_request.response.is_none());
     let response = response(&"a".repeat(10_000), 0, 0).to_string();
-    let only_response = fit_agent(
-        Content {
-            request: None,
-            response: Some(&response),
-        },
-        1000,
-    );
+    let only_response = fit_agent(Content { request: None, response: Some(&response) }, 1000);
     assert!(only_response.response.unwrap().len() > 900 && only_response.request.is_none());
 }
 
@@ -208,10 +146,7 @@ fn content_of_an_unknown_form_is_trimmed_all_the_same() {
         (json!({"prompt": text}), json!("just text".repeat(1000))),
         (json!(text), json!([text, text])),
         (json!([]), json!({"odd": text})),
-        (
-            json!([[text]]),
-            json!({"text": {"nested": [text]}, "steps": "none"}),
-        ),
+        (json!([[text]]), json!({"text": {"nested": [text]}, "steps": "none"})),
     ] {
         let (kept, answer, cut) = fitted(&request, &response, 2_000);
         assert!(
@@ -223,17 +158,8 @@ fn content_of_an_unknown_form_is_trimmed_all_the_same() {
 #[test]
 fn text_that_is_no_json_is_kept_as_a_string_of_it() {
     let broken = format!("{{\"text\": \"{}", "b".repeat(5_000));
-    let fitted = fit_agent(
-        Content {
-            request: Some("[1]"),
-            response: Some(&broken),
-        },
-        1_000,
-    );
+    let fitted = fit_agent(Content { request: Some("[1]"), response: Some(&broken) }, 1_000);
     let kept: String = serde_json::from_str(&fitted.response.unwrap()).unwrap();
-    assert!(
-        kept.starts_with("{\"text\": \"bbb") && kept.contains("bytes cut"),
-        "{kept}"
-    );
+    assert!(kept.starts_with("{\"text\": \"bbb") && kept.contains("bytes cut"), "{kept}");
     assert_eq!(fitted.request.as_deref(), Some("[1]"));
 }

@@ -8,10 +8,6 @@ mod values;
 /// The bytes that all markers in `text` say were cut.
 fn marked_bytes(text: &str) -> u64 {
     let before_each = text.split(" bytes cut").collect::<Vec<_>>();
-    let numbers = before_each
-        .iter()
-        .rev()
-        .skip(1)
-        .filter_map(|piece| piece.rsplit(' ').next());
+    let numbers = before_each.iter().rev().skip(1).filter_map(|piece| piece.rsplit(' ').next());
     numbers.filter_map(|number| number.parse::<u64>().ok()).sum()
 }

@@ -30,10 +30,8 @@ fn json_text() -> impl Strategy<Value = String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..8).prop_map(|items| format!("[{}]", items.join(","))),
             prop::collection::vec((string(), inner), 0..12).prop_map(|fields| {
-                let fields: Vec<String> = fields
-                    .iter()
-                    .map(|(key, value)| format!("{key}:{value}"))
-                    .collect();
+                let fields: Vec<String> =
+                    fields.iter().map(|(key, value)| format!("{key}:{value}")).collect();
                 format!("{{{}}}", fields.join(","))
             }),
         ]
@@ -45,15 +43,7 @@ fn messages() -> impl Strategy<Value = String> {
     prop::collection::vec(json_text(), 1..12).prop_map(|contents| {
         let message =
             |(number, content): (usize, &String)| format!("{{\"number\":{number},\"content\":{content}}}");
-        format!(
-            "[{}]",
-            contents
-                .iter()
-                .enumerate()
-                .map(message)
-                .collect::<Vec<_>>()
-                .join(",")
-        )
+        format!("[{}]", contents.iter().enumerate().map(message).collect::<Vec<_>>().join(","))
     })
 }
 
@@ -68,10 +58,7 @@ fn response() -> impl Strategy<Value = String> {
         "other",
     ]);
     prop::collection::vec((name, json_text()), 0..8).prop_map(|fields| {
-        let fields: Vec<String> = fields
-            .iter()
-            .map(|(key, value)| format!("\"{key}\":{value}"))
-            .collect();
+        let fields: Vec<String> = fields.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
         format!("{{{}}}", fields.join(","))
     })
 }

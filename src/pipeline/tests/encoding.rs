@@ -39,10 +39,7 @@ fn a_span_carries_what_was_handed_in_and_says_who_wrote_it() {
     assert_eq!(wire["end_time"], "2026-01-01T00:00:01.240Z");
     assert_eq!(wire["duration_ms"], 1240);
     assert_eq!(wire["attributes"]["fallom.sdk_version"], "2");
-    assert_eq!(
-        wire["attributes"]["fallom.raw.request"],
-        r#"[{"role":"user","content":"hi"}]"#
-    );
+    assert_eq!(wire["attributes"]["fallom.raw.request"], r#"[{"role":"user","content":"hi"}]"#);
     assert_eq!(wire["attributes"]["fallom.raw.usage"], r#"{"inputTokens":1}"#);
     assert!(wire.get("error_message").is_none() && wire.get("is_streaming").is_none());
 }
@@ -69,10 +66,7 @@ fn a_clock_that_was_set_back_gives_no_negative_duration() {
 fn what_is_no_span_is_refused_without_a_panic() {
     let encoder = Encoder::new(Arc::new(Linking::default()));
     for bytes in [&b""[..], b"{}", b"\xff\xfe", b"[1,2", b"{\"session\":3}"] {
-        assert!(matches!(
-            encoder.encode(bytes, MAX),
-            Err(EncodeError::Unreadable(_))
-        ));
+        assert!(matches!(encoder.encode(bytes, MAX), Err(EncodeError::Unreadable(_))));
     }
 }
 
@@ -91,11 +85,7 @@ fn a_manual_spans_input_gives_way_before_its_other_attributes() {
 fn a_users_own_attributes_never_make_a_span_too_long() {
     let attributes =
         json!({"fallom.span_type": "manual", "a": "x".repeat(500_000), "b": "y".repeat(500_000), "c": 1});
-    let wire = encode(
-        &envelope(json!({"kind": "custom", "attributes": attributes})),
-        8192,
-    )
-    .unwrap();
+    let wire = encode(&envelope(json!({"kind": "custom", "attributes": attributes})), 8192).unwrap();
     assert_eq!(wire["attributes"]["c"], 1);
     assert!(wire["attributes"]["fallom.truncated_bytes"].as_u64().unwrap() > 900_000);
 }

@@ -10,16 +10,9 @@ use crate::settings::{Batch, Retry};
 use crate::transport::{Encoding, Form};
 
 const MAX_QUEUE_BYTES: usize = 4000;
-const BATCH: Batch = Batch {
-    max_spans: 4,
-    max_bytes: 1000,
-    max_delay: Duration::from_millis(5),
-};
-const RETRY: Retry = Retry {
-    max_age: Duration::from_secs(60),
-    base: Duration::from_nanos(1),
-    max: Duration::from_nanos(1),
-};
+const BATCH: Batch = Batch { max_spans: 4, max_bytes: 1000, max_delay: Duration::from_millis(5) };
+const RETRY: Retry =
+    Retry { max_age: Duration::from_secs(60), base: Duration::from_nanos(1), max: Duration::from_nanos(1) };
 const MOST_REQUESTS: usize = 3;
 
 /// What can happen to the queue.
@@ -68,11 +61,7 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        Run {
-            state: State::new(),
-            flying: Vec::new(),
-            handed_in: 0,
-        }
+        Run { state: State::new(), flying: Vec::new(), handed_in: 0 }
     }
 
     fn apply(&mut self, event: Event) {
@@ -91,14 +80,7 @@ impl Run {
             Event::Encode { most, grows_to } => {
                 for span in state.take_inbox(most) {
                     let before = span.bytes.len();
-                    state.ready(
-                        Queued {
-                            bytes: vec![1; grows_to],
-                            ..span
-                        },
-                        before,
-                        MAX_QUEUE_BYTES,
-                    );
+                    state.ready(Queued { bytes: vec![1; grows_to], ..span }, before, MAX_QUEUE_BYTES);
                 }
             }
             Event::Unreadable => {
@@ -107,10 +89,7 @@ impl Run {
                 }
             }
             Event::Send { ndjson } => {
-                let form = Form {
-                    ndjson,
-                    encoding: Encoding::Identity,
-                };
+                let form = Form { ndjson, encoding: Encoding::Identity };
                 let unit = state.next_unit(Instant::now(), &BATCH, MOST_REQUESTS, form);
                 assert!(unit.iter().all(|unit| ndjson || unit.spans.len() == 1));
                 self.flying.extend(unit);
@@ -170,12 +149,8 @@ impl Run {
         assert_eq!(stats.started, places, "{stats:?}");
         let flying: usize = self.flying.iter().map(|unit| unit.spans.len()).sum();
         assert_eq!(stats.in_flight, flying as u64);
-        let flying_bytes: usize = self
-            .flying
-            .iter()
-            .flat_map(|unit| &unit.spans)
-            .map(|span| span.bytes.len())
-            .sum();
+        let flying_bytes: usize =
+            self.flying.iter().flat_map(|unit| &unit.spans).map(|span| span.bytes.len()).sum();
         assert!(self.state.queued_bytes() <= MAX_QUEUE_BYTES.max(flying_bytes + 1500));
         if stats.queued == 0 {
             assert_eq!(self.state.queued_bytes(), 0);
@@ -192,10 +167,7 @@ impl Run {
             self.state.stats.open
         };
         for _ in 0..10_000 {
-            self.apply(Event::Encode {
-                most: 100,
-                grows_to: 20,
-            });
+            self.apply(Event::Encode { most: 100, grows_to: 20 });
             self.apply(Event::Hurry);
             self.apply(Event::Send { ndjson: true });
             self.apply(Event::Delivered);
@@ -229,15 +201,9 @@ fn a_flush_tells_what_became_of_the_spans_that_were_there_and_of_no_others() {
     for _ in 0..3 {
         run.apply(Event::Record { bytes: 10 });
     }
-    let (id, mut done) = run
-        .state
-        .waiters
-        .begin(run.state.mark(), run.state.stats.unsettled());
+    let (id, mut done) = run.state.waiters.begin(run.state.mark(), run.state.stats.unsettled());
     run.apply(Event::Record { bytes: 10 });
-    run.apply(Event::Encode {
-        most: 10,
-        grows_to: 10,
-    });
+    run.apply(Event::Encode { most: 10, grows_to: 10 });
     run.apply(Event::Hurry);
     run.apply(Event::Send { ndjson: false });
     run.apply(Event::Refused);
@@ -248,10 +214,7 @@ fn a_flush_tells_what_became_of_the_spans_that_were_there_and_of_no_others() {
     }
     assert!(done.try_recv().is_ok());
     let result = run.state.waiters.end(id);
-    assert_eq!(
-        (result.delivered, result.dropped, result.pending, result.timed_out),
-        (2, 1, 0, false)
-    );
+    assert_eq!((result.delivered, result.dropped, result.pending, result.timed_out), (2, 1, 0, false));
 }
 
 #[test]
