@@ -89,14 +89,17 @@ impl Encoder {
     }
 }
 
-/// Bytes left for content beside the rest of the span. A rest that is itself too long is shortened.
-fn budget(wire: &mut WireSpan, max_span_bytes: usize) -> Result<usize, EncodeError> {
+/// Bytes left for content beside the rest of the span. A rest that is itself too long is shortened; also says by how
+/// many bytes.
+fn budget(wire: &mut WireSpan, max_span_bytes: usize) -> Result<(usize, u64), EncodeError> {
     let mut rest = length(wire);
+    let mut cut = 0;
     if rest > max_span_bytes / 2 {
-        shorten_attributes(&mut wire.attributes, max_span_bytes / 2);
+        cut = shorten_attributes(&mut wire.attributes, max_span_bytes / 2);
         rest = length(wire);
     }
-    max_span_bytes.checked_sub(rest + NAMES).ok_or(EncodeError::TooLarge)
+    let budget = max_span_bytes.checked_sub(rest + NAMES).ok_or(EncodeError::TooLarge)?;
+    Ok((budget, cut))
 }
 
 /// The content of a span while it is made to fit.
