@@ -24,6 +24,9 @@ const shared = globalThis as unknown as { [KEY]?: AsyncLocalStorage<Context | un
 shared[KEY] ??= new AsyncLocalStorage<Context | undefined>();
 const storage: AsyncLocalStorage<Context | undefined> = shared[KEY];
 
+/** How far out a parent is sought; only work begun and never awaited, again and again, leads further. */
+const MAX_STEPS = 32;
+
 /**
  * The innermost span that is open here, or `undefined`.
  *
@@ -35,11 +38,19 @@ export function current(sessionId?: string): Context | undefined {
   return visible(storage.getStore(), sessionId);
 }
 
-function visible(from: Context | undefined, sessionId: string | undefined): Context | undefined {
+/** `from`, or the next one out, that is open and a parent for this session. */
+export function visible(from: Context | undefined, sessionId: string | undefined): Context | undefined {
   let context = from;
-  while (context !== undefined && !(context.open && (!context.entered || context.sessionId === sessionId))) {
+  for (let steps = 0; context !== undefined && steps < MAX_STEPS; steps++) {
+    if (context.open && (!context.entered || context.sessionId === sessionId)) return context;
     context = context.outer;
   }
+  return undefined;
+}
+
+function firstOpen(from: Context | undefined): Context | undefined {
+  let context = from;
+  while (context !== undefined && !context.open) context = context.outer;
   return context;
 }
 
@@ -69,14 +80,14 @@ export function enter(context: Context): void {
 }
 
 /**
- * What encloses a span that starts here: the current one, but for a span entered in parallel, by the same `site`,
- * whatever encloses that one.
+ * The context around one that starts here, of whatever session. For one that is entered by the same `site` as one
+ * before it, in parallel, it is whatever is around that one.
  */
-export function enclosing(sessionId: string, site: CallSite | undefined): Context | undefined {
-  const innermost = current(sessionId);
+export function surrounding(site: CallSite | undefined): Context | undefined {
+  const innermost = firstOpen(storage.getStore());
   if (site === undefined) return innermost;
   for (let at = innermost; at?.site !== undefined; at = at.outer) {
-    if (isSameSite(at.site, site)) return visible(at.outer, sessionId);
+    if (isSameSite(at.site, site)) return firstOpen(at.outer);
   }
   return innermost;
 }
@@ -89,9 +100,7 @@ function forgetSites(): void {
 export function leave(context: Context): void {
   context.open = false;
   context.site = undefined;
-  let outer = context.outer;
-  while (outer !== undefined && !outer.open) outer = outer.outer;
   // Kept short: spans that overlap for ever, each opened inside the last one, must not chain up.
-  context.outer = outer;
-  if (storage.getStore() === context) storage.enterWith(outer);
+  context.outer = firstOpen(context.outer);
+  if (storage.getStore() === context) storage.enterWith(context.outer);
 }

@@ -28,7 +28,12 @@ export function keep(span: OpenSpan): void {
     hooked = true;
     process.on("exit", finishAll);
   }
-  if (timer === undefined) scope.runInAsyncScope(schedule);
+  if (timer !== undefined) return;
+  try {
+    scope.runInAsyncScope(schedule);
+  } catch {
+    // Without a timer, the exit still ends it.
+  }
 }
 
 /** The span has ended. */

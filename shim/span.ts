@@ -1,6 +1,6 @@
 import { captureSite } from "./call-site";
 import { now, settleClock } from "./clock";
-import { applyIn, type Context, enclosing, leave, runIn } from "./context";
+import { applyIn, type Context, leave, runIn, surrounding, visible } from "./context";
 import { record } from "./envelope";
 import { identityOf } from "./identity";
 import { newSpanId, newTraceId } from "./ids";
@@ -105,8 +105,8 @@ export class OpenSpan {
     const { sessionId } = identity.context;
     const entered = this.recording && options.entered === true;
     const site = entered ? captureSite() : undefined;
-    const outer = this.recording ? enclosing(sessionId, site) : undefined;
-    const parent = options.parent === undefined ? outer : options.parent;
+    const outer = this.recording ? surrounding(site) : undefined;
+    const parent = options.parent === undefined ? visible(outer, sessionId) : options.parent;
     this.traceId = parent?.traceId ?? newTraceId();
     this.parentSpanId = parent?.spanId;
     this.spanId = newSpanId();

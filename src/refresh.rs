@@ -5,32 +5,24 @@
 //! prompt which does not exist must not become a load.
 
 mod assignments;
+mod reader;
+mod service;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lru::LruCache;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use crate::assignment::targeting::Context;
-use crate::catalog::{AssignedModel, CatalogError, Config, List, RenderedPrompt, Snapshot, Variables, lists};
-use crate::diagnostics::{debug, warn_once};
+use crate::catalog::{AssignedModel, CatalogError, List, RenderedPrompt, Variables};
 use crate::settings::{Endpoint, Settings};
 use crate::transport::Http;
 use assignments::Assignments;
+use reader::{READ_TIMEOUT, Reader, Version};
 
-/// Of one read (`wire.md`, "Reading configs, prompts and A/B tests").
-const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// Of one list.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// So long a miss is believed before the list is read again for it.
-const MISS_IS_KNOWN: Duration = Duration::from_secs(5);
 /// A refresh of 0 ms would be a busy loop.
 const LEAST_REFRESH: Duration = Duration::from_millis(5);
-/// Pinned versions of configs remembered, the least recently used forgotten first.
-const MOST_VERSIONS: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
 /// What must be read before a question can be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,18 +45,10 @@ pub enum Miss {
 
 /// The catalog, and what keeps it fresh. One per process.
 pub struct Catalog {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
     runtime: Handle,
-    http: Arc<Http>,
-    timing: RwLock<Timing>,
-    snapshot: RwLock<Arc<Snapshot>>,
-    prompts: Service,
-    configs: Service,
-    versions: Mutex<LruCache<(String, i64), Pinned>>,
-    assignments: Assignments,
+    reader: Arc<Reader>,
+    timing: Arc<RwLock<Timing>>,
+    assignments: Arc<Assignments>,
 }
 
 /// How often, and how long.
@@ -80,72 +64,32 @@ impl From<&Settings> for Timing {
     }
 }
 
-/// Where a service is read from now. `init` may bring another source at any time; what a read of the old one still
-/// brings is not kept then.
-struct Service(RwLock<Arc<Source>>);
-
-/// One key and URL, and how reading from there went.
-struct Source {
-    endpoint: Endpoint,
-    /// Held while it is read: those who come meanwhile wait for that read.
-    reading: tokio::sync::Mutex<()>,
-    state: Mutex<SourceState>,
-}
-
-#[derive(Default)]
-struct SourceState {
-    /// When the last read ended.
-    read_at: Option<Instant>,
-    /// When somebody last gave up waiting for one.
-    given_up_at: Option<Instant>,
-    /// Why the last read failed, if it did.
-    failure: Option<String>,
-}
-
-/// A pinned version of a config: what it is, or when it was found not to exist.
-enum Pinned {
-    Known(Arc<Config>),
-    MissingSince(Instant),
-}
-
 impl Catalog {
     pub fn start(runtime: &Handle, settings: &Settings, http: Arc<Http>) -> Self {
-        let shared = Arc::new(Shared {
-            runtime: runtime.clone(),
-            http,
-            timing: RwLock::new(settings.into()),
-            snapshot: RwLock::default(),
-            prompts: Service::new(settings.prompts.clone()),
-            configs: Service::new(settings.configs.clone()),
-            versions: Mutex::new(LruCache::new(MOST_VERSIONS)),
-            assignments: Assignments::default(),
-        });
+        let reader = Arc::new(Reader::new(settings, http));
+        let timing = Arc::new(RwLock::new(settings.into()));
         for read in [Read::Prompts, Read::Configs] {
-            runtime.spawn(keep_fresh(Arc::clone(&shared), read));
+            runtime.spawn(keep_fresh(Arc::clone(&reader), Arc::clone(&timing), read));
         }
-        Catalog { shared }
+        Catalog { runtime: runtime.clone(), reader, timing, assignments: Arc::default() }
     }
 
     pub fn set_timing(&self, settings: &Settings) {
-        *self.shared.timing.write() = settings.into();
+        *self.timing.write() = settings.into();
     }
 
-    /// Another key or URL for one service; what is known of the old one is forgotten if the URL or the key differ.
+    /// Another key or URL for one service; what is known of the old one is forgotten.
     pub fn reconfigure(&self, read: &Read, endpoint: Endpoint) {
-        let service = self.shared.service(read);
-        if service.source().endpoint == endpoint {
+        if !self.reader.reconfigure(read, endpoint) {
             return;
         }
-        *service.0.write() = Source::new(endpoint);
-        self.shared.forget(read);
-        let shared = Arc::clone(&self.shared);
-        let read = read.clone();
-        self.shared.runtime.spawn(async move { shared.read(&read, Instant::now()).await });
+        let (reader, read) = (Arc::clone(&self.reader), read.clone());
+        self.runtime.spawn(async move { reader.read(&read, Instant::now()).await });
     }
 
     /// The endpoint that a service is read from now.
     pub fn endpoint(&self, read: &Read) -> Endpoint {
-        self.shared.service(read).source().endpoint.clone()
+        self.reader.service(read).endpoint.read().clone()
     }
 
     /// # Errors
@@ -156,10 +100,8 @@ impl Catalog {
         version: Option<i64>,
         variables: &Variables,
     ) -> Result<RenderedPrompt, Miss> {
-        self.shared
-            .snapshot()
-            .prompt(key, version, variables)
-            .map_err(|error| self.shared.miss(Read::Prompts, &error))
+        let found = self.reader.snapshot().prompt(key, version, variables);
+        found.map_err(|error| self.miss(Read::Prompts, &error))
     }
 
     /// # Errors
@@ -170,10 +112,8 @@ impl Catalog {
         session_id: &str,
         variables: &Variables,
     ) -> Result<RenderedPrompt, Miss> {
-        self.shared
-            .snapshot()
-            .ab(test, session_id, variables)
-            .map_err(|error| self.shared.miss(Read::Prompts, &error))
+        let found = self.reader.snapshot().ab(test, session_id, variables);
+        found.map_err(|error| self.miss(Read::Prompts, &error))
     }
 
     /// # Errors
@@ -185,104 +125,37 @@ impl Catalog {
         version: Option<i64>,
         context: &Context,
     ) -> Result<AssignedModel, Miss> {
-        let found = self.shared.snapshot().model(key, session_id, version, context);
+        let found = self.reader.snapshot().model(key, session_id, version, context);
         let assigned = match (found, version) {
-            (Ok(assigned), _) => Ok(assigned),
+            (Ok(assigned), _) => assigned,
             (Err(error), Some(version)) if error.missing_from().is_some() => {
-                self.shared.pinned_model(key, version, session_id, context)
+                self.pinned_model(key, version, session_id, context)?
             }
-            (Err(error), _) => Err(self.shared.miss(Read::Configs, &error)),
-        }?;
+            (Err(error), _) => return Err(self.miss(Read::Configs, &error)),
+        };
         self.post_assignment(key, session_id, &assigned);
         Ok(assigned)
     }
 
     /// Waits until this was read or given up, at most `getTimeoutMs`.
     pub async fn load(&self, read: &Read) {
-        let asked = Instant::now();
-        let shared = Arc::clone(&self.shared);
-        let wanted = read.clone();
+        let (reader, wanted, asked) = (Arc::clone(&self.reader), read.clone(), Instant::now());
         // A task of its own: the read goes on, for all who wait, when one gives up.
-        let reading = self.shared.runtime.spawn(async move { shared.read(&wanted, asked).await });
-        let timeout = self.shared.timing.read().get_timeout;
+        let reading = self.runtime.spawn(async move { reader.read(&wanted, asked).await });
+        let timeout = self.timing.read().get_timeout;
         if tokio::time::timeout(timeout, reading).await.is_err() {
-            let source = self.shared.service(read).source();
-            let mut state = source.state.lock();
+            let mut state = self.reader.service(read).state.lock();
             state.given_up_at = Some(Instant::now());
             state.failure = Some(format!("no answer within {} ms", timeout.as_millis()));
         }
     }
 
-    fn post_assignment(&self, config_key: &str, session_id: &str, assigned: &AssignedModel) {
-        let Some(body) = self.shared.assignments.first(config_key, session_id, assigned) else {
-            return;
-        };
-        let shared = Arc::clone(&self.shared);
-        self.shared.runtime.spawn(async move {
-            let _turn = shared.assignments.turn().await;
-            let source = shared.configs.source();
-            shared.http.post_json(&source.endpoint, "/sessions", body, READ_TIMEOUT).await;
-        });
-    }
-}
-
-impl Service {
-    fn new(endpoint: Endpoint) -> Self {
-        Service(RwLock::new(Source::new(endpoint)))
-    }
-
-    fn source(&self) -> Arc<Source> {
-        Arc::clone(&self.0.read())
-    }
-
-    /// Whether it is still read from there.
-    fn is_at(&self, source: &Arc<Source>) -> bool {
-        Arc::ptr_eq(&self.0.read(), source)
-    }
-}
-
-impl Source {
-    fn new(endpoint: Endpoint) -> Arc<Self> {
-        Arc::new(Source { endpoint, reading: tokio::sync::Mutex::new(()), state: Mutex::default() })
-    }
-}
-
-impl SourceState {
-    /// Whether a read now may bring what is missing.
-    fn may_help(&self, now: Instant) -> bool {
-        let recent = |at: Option<Instant>| at.is_some_and(|at| now.duration_since(at) < MISS_IS_KNOWN);
-        !recent(self.read_at) && !recent(self.given_up_at)
-    }
-}
-
-impl Shared {
-    fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot.read())
-    }
-
-    fn service(&self, read: &Read) -> &Service {
-        match read {
-            Read::Prompts => &self.prompts,
-            Read::Configs | Read::ConfigVersion(..) => &self.configs,
-        }
-    }
-
-    fn forget(&self, read: &Read) {
-        let mut snapshot = self.snapshot.write();
-        let gone: &[List] = match read {
-            Read::Prompts => &[List::Prompts, List::PromptAbTests],
-            Read::Configs | Read::ConfigVersion(..) => &[List::Configs],
-        };
-        *snapshot = Arc::new(snapshot.without(gone));
-        self.versions.lock().clear();
-    }
-
     fn miss(&self, read: Read, error: &CatalogError) -> Miss {
-        let source = self.service(&read).source();
-        if error.missing_from().is_none() || source.endpoint.api_key.is_none() {
+        let service = self.reader.service(&read);
+        if error.missing_from().is_none() || !service.has_key() {
             return Miss::Error(error.to_string());
         }
-        let state = source.state.lock();
+        let state = service.state.lock();
         if state.may_help(Instant::now()) {
             return Miss::Load(read);
         }
@@ -292,6 +165,7 @@ impl Shared {
         })
     }
 
+    /// From a version that was read by itself: refreshes of the list do not touch it.
     fn pinned_model(
         &self,
         key: &str,
@@ -299,128 +173,39 @@ impl Shared {
         session_id: &str,
         context: &Context,
     ) -> Result<AssignedModel, Miss> {
+        let known = match self.reader.version(key, version) {
+            Version::Unknown if self.reader.configs.has_key() => {
+                return Err(Miss::Load(Read::ConfigVersion(key.to_owned(), version)));
+            }
+            Version::Unknown | Version::Missing => None,
+            Version::Known(config) => Some(config),
+        };
         let missing = || CatalogError::VersionNotFound {
             list: List::Configs,
             key: key.to_owned(),
             version,
             known: Vec::new(),
         };
-        if self.configs.source().endpoint.api_key.is_none() {
-            return Err(Miss::Error(missing().to_string()));
-        }
-        match self.versions.lock().get(&(key.to_owned(), version)) {
-            Some(Pinned::Known(config)) => {
-                config.model(session_id, context).map_err(|error| Miss::Error(error.to_string()))
-            }
-            Some(Pinned::MissingSince(at)) if at.elapsed() < MISS_IS_KNOWN => {
-                Err(Miss::Error(missing().to_string()))
-            }
-            _ => Err(Miss::Load(Read::ConfigVersion(key.to_owned(), version))),
-        }
+        let assigned = known.ok_or_else(missing).and_then(|config| config.model(session_id, context));
+        assigned.map_err(|error| Miss::Error(error.to_string()))
     }
 
-    /// Reads what is wanted, unless a read that ended after `asked` has done so already.
-    async fn read(&self, read: &Read, asked: Instant) {
-        let source = self.service(read).source();
-        if source.endpoint.api_key.is_none() {
-            return;
-        }
-        if let Read::ConfigVersion(key, version) = read {
-            return self.read_version(&source, key, *version).await;
-        }
-        let _reading = source.reading.lock().await;
-        if source.state.lock().read_at.is_some_and(|at| at >= asked) {
-            return;
-        }
-        let outcome = match read {
-            Read::Prompts => self.read_prompts(&source).await,
-            Read::Configs | Read::ConfigVersion(..) => self.read_configs(&source).await,
-        };
-        if let Err(reason) = &outcome {
-            warn_once(&format!("{} could not be read: {reason}.", source.endpoint.url));
-        }
-        let mut state = source.state.lock();
-        state.read_at = Some(Instant::now());
-        state.failure = outcome.err();
-    }
-
-    async fn read_prompts(&self, source: &Arc<Source>) -> Result<(), String> {
-        let (prompts, tests) = tokio::join!(
-            self.get(&source.endpoint, "/prompts"),
-            self.get(&source.endpoint, "/prompt-ab-tests")
-        );
-        // One list that fails does not spoil the other.
-        let prompts = prompts.and_then(|body| lists::prompts(&body).map_err(|error| error.to_string()));
-        let tests = tests.and_then(|body| lists::prompt_ab_tests(&body).map_err(|error| error.to_string()));
-        let mut failure = Ok(());
-        let mut snapshot = self.snapshot.write();
-        if !self.prompts.is_at(source) {
-            return failure;
-        }
-        let mut next = Snapshot::clone(&snapshot);
-        match prompts {
-            Ok(parsed) => next = next.with_prompts(parsed.entries),
-            Err(reason) => failure = Err(format!("/prompts: {reason}")),
-        }
-        match tests {
-            Ok(parsed) => next = next.with_tests(parsed.entries),
-            Err(reason) => failure = failure.and(Err(format!("/prompt-ab-tests: {reason}"))),
-        }
-        *snapshot = Arc::new(next);
-        failure
-    }
-
-    async fn read_configs(&self, source: &Arc<Source>) -> Result<(), String> {
-        let body =
-            self.get(&source.endpoint, "/configs").await.map_err(|reason| format!("/configs: {reason}"))?;
-        let parsed = lists::configs(&body).map_err(|error| format!("/configs: {error}"))?;
-        let mut snapshot = self.snapshot.write();
-        if self.configs.is_at(source) {
-            *snapshot = Arc::new(snapshot.with_configs(parsed.entries));
-        }
-        Ok(())
-    }
-
-    async fn read_version(&self, source: &Arc<Source>, key: &str, version: i64) {
-        let path = format!("/configs/{}/version/{version}", percent_encoded(key));
-        let found = self.get(&source.endpoint, &path).await;
-        let config = found
-            .and_then(|body| lists::config_version(&body, key, version).map_err(|error| error.to_string()));
-        let pinned = match config {
-            Ok(config) => Pinned::Known(Arc::new(config)),
-            Err(reason) => {
-                debug(|| format!("{path}: {reason}"));
-                Pinned::MissingSince(Instant::now())
-            }
-        };
-        let mut versions = self.versions.lock();
-        if self.configs.is_at(source) {
-            versions.put((key.to_owned(), version), pinned);
-        }
-    }
-
-    async fn get(&self, endpoint: &Endpoint, path: &str) -> Result<Vec<u8>, String> {
-        self.http.get(endpoint, path, READ_TIMEOUT, MOST_BYTES).await
+    fn post_assignment(&self, config_key: &str, session_id: &str, assigned: &AssignedModel) {
+        let Some(body) = self.assignments.first(config_key, session_id, assigned) else { return };
+        let (reader, assignments) = (Arc::clone(&self.reader), Arc::clone(&self.assignments));
+        self.runtime.spawn(async move {
+            let Some(_turn) = assignments.turn().await else { return };
+            let endpoint = reader.configs.endpoint.read().clone();
+            reader.http.post_json(&endpoint, "/sessions", body, READ_TIMEOUT).await;
+        });
     }
 }
 
 /// Reads a service again and again. Jittered, so that a fleet started together does not ask together.
-async fn keep_fresh(shared: Arc<Shared>, read: Read) {
+async fn keep_fresh(reader: Arc<Reader>, timing: Arc<RwLock<Timing>>, read: Read) {
     loop {
-        shared.read(&read, Instant::now()).await;
-        let refresh = shared.timing.read().refresh;
+        reader.read(&read, Instant::now()).await;
+        let refresh = timing.read().refresh;
         tokio::time::sleep(refresh.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
     }
-}
-
-/// RFC 3986 unreserved characters as they are, the rest percent-encoded.
-fn percent_encoded(key: &str) -> String {
-    key.bytes().fold(String::with_capacity(key.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
 }

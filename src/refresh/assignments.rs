@@ -13,6 +13,8 @@ use crate::catalog::AssignedModel;
 const MOST_TOLD: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// Told at once: a burst of new sessions must not take the application's file descriptors.
 const MOST_AT_ONCE: usize = 4;
+/// Waiting for that; what comes on top is not told, since a server so slow must not cost memory without end.
+const MOST_WAITING: usize = 10_000;
 
 /// The body of `POST {configs}/sessions`.
 #[derive(Serialize)]
@@ -25,19 +27,32 @@ struct Assignment<'a> {
 
 pub struct Assignments {
     told: Mutex<LruCache<(String, String, i64), ()>>,
+    places: Semaphore,
     turns: Semaphore,
+}
+
+/// What lets one assignment be told, for as long as it is kept.
+pub struct Turn<'a> {
+    _place: SemaphorePermit<'a>,
+    _turn: SemaphorePermit<'a>,
 }
 
 impl Default for Assignments {
     fn default() -> Self {
-        Assignments { told: Mutex::new(LruCache::new(MOST_TOLD)), turns: Semaphore::new(MOST_AT_ONCE) }
+        Assignments {
+            told: Mutex::new(LruCache::new(MOST_TOLD)),
+            places: Semaphore::new(MOST_WAITING),
+            turns: Semaphore::new(MOST_AT_ONCE),
+        }
     }
 }
 
 impl Assignments {
-    /// Waits until another may be told, and lets it be told for as long as what it gives is kept.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.turns.acquire().await.ok()
+    /// Waits until another may be told. `None`: too many wait already.
+    pub async fn turn(&self) -> Option<Turn<'_>> {
+        let place = self.places.try_acquire().ok()?;
+        let turn = self.turns.acquire().await.ok()?;
+        Some(Turn { _place: place, _turn: turn })
     }
 
     /// The body to post, if this assignment was not told yet.
