@@ -1,5 +1,27 @@
 import { native } from "./native";
-import type { SpanEnd } from "./span";
+
+/** What a span's attributes hold. */
+export type Attributes = Record<string, string | number | boolean>;
+
+/** What is known of a span at its end, or so far. Fields that end in `Json` are JSON text, sent as they are. */
+export interface SpanEnd {
+  /** ms since 1970 by `now()`; without it, the moment of `finish`. */
+  endMs?: number | undefined;
+  /** Without it, `OK`. */
+  status?: "OK" | "ERROR" | undefined;
+  errorMessage?: string | undefined;
+  model?: string | undefined;
+  timeToFirstTokenMs?: number | undefined;
+  attributes?: Attributes | undefined;
+  requestJson?: string | undefined;
+  responseJson?: string | undefined;
+  usageJson?: string | undefined;
+  metadataJson?: string | undefined;
+  timingsJson?: string | undefined;
+  linkTexts?: string[] | undefined;
+  /** An agent runs around this one: the session's own A/B assignment is that one's. */
+  insideAgent?: boolean | undefined;
+}
 
 /** What of a span is fixed at its start. */
 export interface SpanStart {

@@ -1,14 +1,10 @@
-import { types } from "node:util";
 import { snapshot } from "./snapshot";
+import { className, isError, messageOf } from "./thrown";
 
 /** The longest error message that is sent, in bytes of UTF-8. */
 const MAX_BYTES = 4096;
 /** How far `cause` is followed in search of an HTTP status. */
 const MAX_CAUSES = 5;
-/** How far an error's prototypes are followed. */
-const MAX_PROTOTYPES = 8;
-/** A class name; anything else in `constructor.name` could be text of the user's. */
-const CLASS_NAME = /^[A-Za-z_$][\w$]{0,79}$/;
 
 /**
  * What is said of an error in `error_message`. With content capture, its message; without, its class name and, for
@@ -25,31 +21,6 @@ export function describeError(error: unknown, capture: boolean): string {
   }
 }
 
-/** The message of anything that may be thrown. Never throws; not clipped. */
-export function messageOf(error: unknown): string {
-  try {
-    if (typeof error === "string") return error;
-    if ((typeof error !== "object" && typeof error !== "function") || error === null) return String(error);
-    const { message } = error as { message?: unknown };
-    if (typeof message === "string" && message !== "") return message;
-    return className(error);
-  } catch {
-    return "unknown error";
-  }
-}
-
-/** Whether `value` is an error, one of another realm and a `DOMException` included. */
-export function isError(value: object): value is Error {
-  if (types.isNativeError(value)) return true;
-  // Not `instanceof`: through a Proxy that invents prototypes, it never ends.
-  let prototype: unknown = value;
-  for (let i = 0; i < MAX_PROTOTYPES && prototype !== null; i++) {
-    prototype = Object.getPrototypeOf(prototype);
-    if (prototype === Error.prototype) return true;
-  }
-  return false;
-}
-
 function describeThing(error: unknown): string | undefined {
   return typeof error === "object" && error !== null && !isError(error) ? snapshot(error) : undefined;
 }
@@ -62,17 +33,6 @@ function withoutContent(error: unknown): string {
     // A hostile getter: the class name still stands.
   }
   return status === undefined ? className(error) : `${className(error)} (HTTP ${status})`;
-}
-
-function className(error: unknown): string {
-  if ((typeof error !== "object" && typeof error !== "function") || error === null) return typeof error;
-  try {
-    const name: unknown = (error as object).constructor?.name;
-    if (typeof name === "string" && CLASS_NAME.test(name)) return name;
-  } catch {
-    // A hostile getter: the error stays nameless.
-  }
-  return "Error";
 }
 
 function httpStatus(error: unknown): number | undefined {

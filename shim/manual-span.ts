@@ -1,11 +1,13 @@
 import { current, enter } from "./context";
-import { describeError, messageOf } from "./error";
+import type { Attributes } from "./envelope";
+import { describeError } from "./error";
 import { identityOf } from "./identity";
 import { asSpanId, asTraceId, newTraceId } from "./ids";
 import { native } from "./native";
 import { traceIdOf } from "./open-spans";
 import { snapshot } from "./snapshot";
-import { type Attributes, type OpenSpan, type Parent, startSpan } from "./span";
+import { type OpenSpan, type Parent, startSpan } from "./span";
+import { messageOf } from "./thrown";
 import type { SpanContext, SpanKind, SpanOptions } from "./types";
 
 const KINDS: ReadonlySet<unknown> = new Set([

@@ -2,7 +2,18 @@ import { AsyncResource } from "node:async_hooks";
 import { setTimeout } from "node:timers";
 import { now } from "./clock";
 import { native } from "./native";
-import type { OpenSpan } from "./span";
+
+/** Why a span is sent as it stands. */
+export type Incomplete = "exit" | "expired";
+
+/** An open span, as far as this file sees to it. */
+interface OpenSpan {
+  readonly spanId: string;
+  readonly traceId: string;
+  readonly openedMs: number;
+  readonly recording: boolean;
+  finishIncomplete(why: Incomplete, errorMessage: string, endMs?: number): void;
+}
 
 /** The longest delay that a timer of Node can have. */
 const MAX_DELAY_MS = 2 ** 31 - 1;

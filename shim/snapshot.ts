@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { isError, messageOf } from "./error";
+import { isError, messageOf } from "./thrown";
 
 /** Containers nested deeper than this become `"[deep]"`; the outermost one is level 1. */
 export const MAX_DEPTH = 32;

@@ -1,35 +1,12 @@
 import { captureSite } from "./call-site";
 import { now, settleClock } from "./clock";
 import { applyIn, type Context, leave, runIn, surrounding, visible } from "./context";
-import { record } from "./envelope";
+import { record, type SpanEnd } from "./envelope";
 import { identityOf } from "./identity";
 import { newSpanId, newTraceId } from "./ids";
 import { native, OpenFlags } from "./native";
-import { forget, isIdle, keep } from "./open-spans";
+import { forget, type Incomplete, isIdle, keep } from "./open-spans";
 import type { SpanKind } from "./types";
-
-/** What a span's attributes hold. */
-export type Attributes = Record<string, string | number | boolean>;
-
-/** What is known of a span at its end, or so far. Fields that end in `Json` are JSON text, sent as they are. */
-export interface SpanEnd {
-  /** ms since 1970 by `now()`; without it, the moment of `finish`. */
-  endMs?: number | undefined;
-  /** Without it, `OK`. */
-  status?: "OK" | "ERROR" | undefined;
-  errorMessage?: string | undefined;
-  model?: string | undefined;
-  timeToFirstTokenMs?: number | undefined;
-  attributes?: Attributes | undefined;
-  requestJson?: string | undefined;
-  responseJson?: string | undefined;
-  usageJson?: string | undefined;
-  metadataJson?: string | undefined;
-  timingsJson?: string | undefined;
-  linkTexts?: string[] | undefined;
-  /** An agent runs around this one: the session's own A/B assignment is that one's. */
-  insideAgent?: boolean | undefined;
-}
 
 /** Whose child a span is. A `Context` and an `OpenSpan` are such, too. */
 export interface Parent {
@@ -53,9 +30,6 @@ export interface StartOptions {
   /** Whether the span will be current for what merely follows it (`session.span`). */
   entered?: boolean | undefined;
 }
-
-/** Why a span is sent as it stands. */
-export type Incomplete = "exit" | "expired";
 
 /** Starts a span. Never throws. `finish` must be called on every path; see `abandonWith` for where it may not be. */
 export function startSpan(options: StartOptions): OpenSpan {

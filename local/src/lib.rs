@@ -18,6 +18,7 @@
 //! - [`tree`]: traces as text
 //! - [`respond`]: how answers and refusals are written
 
+pub mod assignments;
 pub mod body;
 pub mod catalog;
 pub mod connection;

@@ -11,22 +11,12 @@ use crate::respond::{self, Refusal};
 use crate::state::App;
 use crate::validate::fields::{self, Field, Shape};
 
-/// The most assignments that are kept; later ones are checked and counted, but not kept.
-const MAX_KEPT: usize = 100_000;
-
 const FIELDS: &[Field] = &[
     Field::required("config_key", Shape::NonEmpty),
     Field::required("config_version", Shape::Integer),
     Field::required("session_id", Shape::NonEmpty),
     Field::required("assigned_model", Shape::NonEmpty),
 ];
-
-/// The assignments that were posted, in order.
-#[derive(Debug, Default)]
-pub struct Assignments {
-    pub kept: Vec<Map<String, Value>>,
-    pub count: u64,
-}
 
 /// Takes one assignment.
 pub async fn post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
@@ -36,10 +26,6 @@ pub async fn post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Re
     let object: Map<String, Value> = serde_json::from_str(body::utf8(&body)?)
         .map_err(|error| Refusal::bad(format!("not one JSON object: {error}")))?;
     fields::check(&object, FIELDS).map_err(Refusal::bad)?;
-    let mut assignments = app.assignments.lock();
-    assignments.count += 1;
-    if assignments.kept.len() < MAX_KEPT {
-        assignments.kept.push(object);
-    }
+    app.assignments.lock().add(object);
     Ok(respond::json(&json!({"accepted": 1})))
 }

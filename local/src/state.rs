@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::assignments::Assignments;
 use crate::catalog::Catalog;
 use crate::faults::Faults;
 use crate::log::Log;
 use crate::negotiation::Negotiation;
 use crate::options::Options;
 use crate::raw::Raw;
-use crate::sessions::Assignments;
 use crate::store::Store;
 
 /// The state, shared by all requests.

@@ -114,10 +114,10 @@ impl Texts {
         Texts { request: text(span.request), response: text(span.response) }
     }
 
-    /// `input` and `output` of a manual span stand among its attributes.
+    /// `input` and `output` of a manual span stand among its attributes, as JSON text that nothing has read yet.
     fn take_manual(&mut self, attributes: &mut Map<String, Value>) {
         let mut take = |name: &str| match attributes.shift_remove(name)? {
-            Value::String(text) => Some(payload::without_data_urls(&text).into_owned()),
+            Value::String(text) => Some(payload::prepare(&text).into_owned()),
             other => Some(other.to_string()),
         };
         self.request = take(MANUAL_CONTENT[0]);

@@ -6,12 +6,16 @@ const INSTRUCTING = new Set(["system", "developer"]);
 /**
  * The texts of instructions that were in a call, from where they can be read without asking the user's own function
  * again: the call's options (`given`), the agent's static instructions, the request that went to the provider.
+ *
+ * Mastra 1.x hands a sub-agent (`inside`) the system messages of the agent that asks it, after its own: those are
+ * not what it was instructed with.
  */
-export function instructionTexts(agent: object, given: unknown, body: unknown): string[] {
+export function instructionTexts(agent: object, given: unknown, body: unknown, inside: boolean): string[] {
   const texts: string[] = [];
   collect(given, texts);
   if (texts.length === 0) collect(staticInstructions(agent), texts);
-  collectSystem(body, texts);
+  if (!inside) collectSystem(body, texts);
+  else if (texts.length === 0) texts.push(...systemTexts(body).slice(0, 1));
   return texts;
 }
 
@@ -31,6 +35,12 @@ function staticInstructions(agent: object): unknown {
     "instructions",
   );
   return typeof instructions === "function" ? undefined : instructions;
+}
+
+function systemTexts(body: unknown): string[] {
+  const texts: string[] = [];
+  collectSystem(body, texts);
+  return texts;
 }
 
 /** Instructions in the request body of a provider: OpenAI's two APIs, Anthropic's, Google's. */

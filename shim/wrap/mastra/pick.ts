@@ -38,7 +38,9 @@ export function pickUsage(value: unknown): Usage | undefined {
     const tokens = count(field(value, name)) ?? (old === undefined ? undefined : count(field(value, old)));
     if (tokens !== undefined) usage[name] = tokens;
   }
-  return Object.keys(usage).length > 0 ? usage : undefined;
+  // A total of 0 beside nothing else is Mastra's sum over a run that was cut short: not known is not none.
+  const { totalTokens, ...parts } = usage;
+  return totalTokens || Object.keys(parts).length > 0 ? usage : undefined;
 }
 
 /** The usage of a run: the total over its steps, where Mastra tells that apart. */

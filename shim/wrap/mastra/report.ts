@@ -1,6 +1,7 @@
 import { now } from "../../clock";
+import type { Attributes, SpanEnd } from "../../envelope";
 import { snapshot } from "../../snapshot";
-import type { Attributes, OpenSpan, SpanEnd } from "../../span";
+import type { OpenSpan } from "../../span";
 import { instructionTexts, messageTexts } from "./link";
 import type { Method } from "./methods";
 import { modelsOf, pickMetadata, pickResponse, pickUsage, providerOf, sumUsage, type Usage } from "./pick";
@@ -99,8 +100,9 @@ export class Report {
   }
 
   private timings(endMs: number): string {
-    const { firstTokenMs, steps, tools } = this;
+    const { steps, tools } = this;
     const { startMs, streaming } = this.span;
+    const firstTokenMs = streaming ? this.firstTokenMs : undefined;
     return JSON.stringify(timingsOf({ startMs, endMs, firstTokenMs, streaming, steps, tools }));
   }
 
@@ -114,6 +116,7 @@ export class Report {
     if (!this.span.link) return undefined;
     const first = list(field(result, "steps"))[0];
     const body = field(field(first, "request"), "body") ?? field(field(result, "request"), "body");
-    return [...this.messages, ...instructionTexts(this.agent, this.instructions, body)];
+    const inside = this.span.known.insideAgent === true;
+    return [...this.messages, ...instructionTexts(this.agent, this.instructions, body, inside)];
   }
 }

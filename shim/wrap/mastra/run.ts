@@ -1,9 +1,10 @@
 import { now } from "../../clock";
 import { current } from "../../context";
+import type { SpanEnd } from "../../envelope";
 import { describeError } from "../../error";
 import { identityOf } from "../../identity";
 import { abandonWith } from "../../open-spans";
-import { type OpenSpan, type SpanEnd, startSpan } from "../../span";
+import { type OpenSpan, startSpan } from "../../span";
 import { messageTexts } from "./link";
 import { forgetRun, isInsideAgent, isLive, keepRun, lookAgain, nameRun, runById, runOf } from "./live";
 import type { Method } from "./methods";

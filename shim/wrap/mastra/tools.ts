@@ -1,8 +1,9 @@
 import { now } from "../../clock";
 import { enter } from "../../context";
+import type { SpanEnd } from "../../envelope";
 import { describeError } from "../../error";
 import { snapshot } from "../../snapshot";
-import { type OpenSpan, type SpanEnd, startSpan } from "../../span";
+import { type OpenSpan, startSpan } from "../../span";
 import { type ToolPart, toolParts } from "./pick";
 import { field, isPromise, quietly } from "./read";
 import type { StepTime, ToolTime } from "./timings";
