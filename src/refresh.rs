@@ -89,7 +89,7 @@ impl Catalog {
 
     /// The endpoint that a service is read from now.
     pub fn endpoint(&self, read: &Read) -> Endpoint {
-        self.reader.service(read).endpoint.read().clone()
+        self.reader.service(read).source().endpoint.clone()
     }
 
     /// # Errors
@@ -144,7 +144,8 @@ impl Catalog {
         let reading = self.runtime.spawn(async move { reader.read(&wanted, asked).await });
         let timeout = self.timing.read().get_timeout;
         if tokio::time::timeout(timeout, reading).await.is_err() {
-            let mut state = self.reader.service(read).state.lock();
+            let source = self.reader.service(read).source();
+            let mut state = source.state.lock();
             state.given_up_at = Some(Instant::now());
             state.failure = Some(format!("no answer within {} ms", timeout.as_millis()));
         }
@@ -155,7 +156,8 @@ impl Catalog {
         if error.missing_from().is_none() || !service.has_key() {
             return Miss::Error(error.to_string());
         }
-        let state = service.state.lock();
+        let source = service.source();
+        let state = source.state.lock();
         if state.may_help(Instant::now()) {
             return Miss::Load(read);
         }
@@ -195,8 +197,8 @@ impl Catalog {
         let (reader, assignments) = (Arc::clone(&self.reader), Arc::clone(&self.assignments));
         self.runtime.spawn(async move {
             let Some(_turn) = assignments.turn().await else { return };
-            let endpoint = reader.configs.endpoint.read().clone();
-            reader.http.post_json(&endpoint, "/sessions", body, READ_TIMEOUT).await;
+            let source = reader.configs.source();
+            reader.http.post_json(&source.endpoint, "/sessions", body, READ_TIMEOUT).await;
         });
     }
 }

@@ -27,6 +27,17 @@ pub struct Unit {
     pub attempts: u32,
 }
 
+/// How a unit that was refused goes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// As it was, in another form.
+    Whole,
+    /// Each span must speak for itself.
+    Singly,
+    /// The span that made it too large by itself; where there is none, two halves.
+    BySize,
+}
+
 /// A unit that failed and waits for its backoff.
 struct Delayed {
     unit: Unit,
@@ -297,17 +308,18 @@ impl State {
         self.delayed.push(Delayed { unit: Unit { spans, attempts }, until: now + wait });
     }
 
-    /// The unit goes again at once, in parts if `singly`: refused as a whole, each span must speak for itself.
-    pub fn resend(&mut self, unit: Unit, singly: bool) {
+    /// The unit goes again at once, whole or in parts.
+    pub fn resend(&mut self, unit: Unit, parts: Parts) {
         self.leave_flight(&unit);
         self.circuit.succeeded();
         self.stats.requeue(unit.spans.len() as u64);
         let attempts = unit.attempts.saturating_add(1);
-        if singly {
-            self.split.extend(unit.spans.into_iter().map(|span| Unit { spans: vec![span], attempts }));
-        } else {
-            self.split.push_back(Unit { spans: unit.spans, attempts });
-        }
+        let parts = match parts {
+            Parts::Whole => vec![unit.spans],
+            Parts::Singly => unit.spans.into_iter().map(|span| vec![span]).collect(),
+            Parts::BySize => by_size(unit.spans),
+        };
+        self.split.extend(parts.into_iter().map(|spans| Unit { spans, attempts }));
     }
 
     /// Gives up all that is queued: the key was refused.
@@ -335,4 +347,16 @@ impl State {
         self.stats.drop_from(place, reason, 1);
         self.waiters.settle(seq, Settled::Dropped);
     }
+}
+
+/// Two parts: the largest span and the rest if it has more than half of the bytes, else two halves.
+fn by_size(mut spans: Vec<Queued>) -> Vec<Vec<Queued>> {
+    let bytes: usize = spans.iter().map(|span| span.bytes.len()).sum();
+    let largest = spans.iter().enumerate().max_by_key(|(_, span)| span.bytes.len());
+    let alone = largest.filter(|(_, span)| span.bytes.len() > bytes / 2).map(|(at, _)| at);
+    let rest = match alone {
+        Some(at) => vec![spans.remove(at)],
+        None => spans.split_off(spans.len() / 2),
+    };
+    [spans, rest].into_iter().filter(|part| !part.is_empty()).collect()
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::encode::{EncodeError, Encoder};
 use super::flush::FlushResult;
 use super::ledger::{DropReason, Stats};
-use super::queue::{Queued, State, Unit};
+use super::queue::{Parts, Queued, State, Unit};
 use crate::diagnostics::{debug, warn_once};
 use crate::settings::Settings;
 use crate::transport::{Answer, Form, Http, Post};
@@ -238,9 +238,10 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
         }
         Answer::UnsupportedForm if form != Form::PLAIN => {
             shared.http.negotiation.refuse(&settings.traces.url, form);
-            state.resend(unit, several);
+            state.resend(unit, if several { Parts::Singly } else { Parts::Whole });
         }
-        Answer::TooLarge | Answer::Refused { .. } if several => state.resend(unit, true),
+        Answer::TooLarge if several => state.resend(unit, Parts::BySize),
+        Answer::Refused { .. } if several => state.resend(unit, Parts::Singly),
         Answer::TooLarge => {
             state.note_error("the server takes no span of this size", Some(413));
             state.dropped(unit, DropReason::TooLarge);

@@ -8,7 +8,7 @@ use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 
 use super::Read;
-use super::service::{MISS_IS_KNOWN, Service, ServiceState};
+use super::service::{MISS_IS_KNOWN, Service, Source};
 use crate::catalog::{Config, List, Snapshot, lists};
 use crate::diagnostics::{debug, warn_once};
 use crate::settings::{Endpoint, Settings};
@@ -76,7 +76,7 @@ impl Reader {
     /// Another key or URL: what is known of the old one is forgotten. Says whether anything changed.
     pub fn reconfigure(&self, read: &Read, endpoint: Endpoint) -> bool {
         let service = self.service(read);
-        if *service.endpoint.read() == endpoint {
+        if service.source().endpoint == endpoint {
             return false;
         }
         let lists: &[List] = match read {
@@ -84,8 +84,7 @@ impl Reader {
             Read::Configs | Read::ConfigVersion(..) => &[List::Configs],
         };
         let mut snapshot = self.snapshot.write();
-        *service.endpoint.write() = endpoint;
-        *service.state.lock() = ServiceState::default();
+        service.move_to(endpoint);
         *snapshot = Arc::new(snapshot.without(lists));
         self.versions.lock().clear();
         true
@@ -93,35 +92,34 @@ impl Reader {
 
     /// Reads what is wanted, unless a read that ended after `asked` has done so already.
     pub async fn read(&self, read: &Read, asked: Instant) {
-        let service = self.service(read);
         if let Read::ConfigVersion(key, version) = read {
             return self.read_version(key, *version).await;
         }
-        let _reading = service.reading.lock().await;
-        let endpoint = service.endpoint.read().clone();
-        if endpoint.api_key.is_none() || service.state.lock().read_at.is_some_and(|at| at >= asked) {
+        let source = self.service(read).source();
+        let _reading = source.reading.lock().await;
+        if source.endpoint.api_key.is_none() || source.state.lock().read_at.is_some_and(|at| at >= asked) {
             return;
         }
         let outcome = match read {
-            Read::Prompts => self.read_prompts(&endpoint).await,
-            Read::Configs | Read::ConfigVersion(..) => self.read_configs(&endpoint).await,
+            Read::Prompts => self.read_prompts(&source).await,
+            Read::Configs | Read::ConfigVersion(..) => self.read_configs(&source).await,
         };
         if let Err(reason) = &outcome {
-            warn_once(&format!("{} could not be read: {reason}.", endpoint.url));
+            warn_once(&format!("{} could not be read: {reason}.", source.endpoint.url));
         }
-        let mut state = service.state.lock();
+        let mut state = source.state.lock();
         state.read_at = Some(Instant::now());
         state.failure = outcome.err();
     }
 
-    async fn read_prompts(&self, endpoint: &Endpoint) -> Result<(), String> {
+    async fn read_prompts(&self, source: &Arc<Source>) -> Result<(), String> {
         let (prompts, tests) =
-            tokio::join!(self.get(endpoint, "/prompts"), self.get(endpoint, "/prompt-ab-tests"));
+            tokio::join!(self.get(source, "/prompts"), self.get(source, "/prompt-ab-tests"));
         let prompts = prompts.and_then(|body| lists::prompts(&body).map_err(|error| error.to_string()));
         let tests = tests.and_then(|body| lists::prompt_ab_tests(&body).map_err(|error| error.to_string()));
         let mut failure = Ok(());
         // One list that fails does not spoil the other.
-        self.swap(&self.prompts, endpoint, |snapshot| {
+        self.swap(&self.prompts, source, |snapshot| {
             let mut next = snapshot.clone();
             match prompts {
                 Ok(parsed) => next = next.with_prompts(parsed.entries),
@@ -137,17 +135,17 @@ impl Reader {
         failure
     }
 
-    async fn read_configs(&self, endpoint: &Endpoint) -> Result<(), String> {
-        let body = self.get(endpoint, "/configs").await.map_err(|reason| format!("/configs: {reason}"))?;
+    async fn read_configs(&self, source: &Arc<Source>) -> Result<(), String> {
+        let body = self.get(source, "/configs").await.map_err(|reason| format!("/configs: {reason}"))?;
         let parsed = lists::configs(&body).map_err(|error| format!("/configs: {error}"))?;
-        self.swap(&self.configs, endpoint, |snapshot| snapshot.with_configs(parsed.entries));
+        self.swap(&self.configs, source, |snapshot| snapshot.with_configs(parsed.entries));
         Ok(())
     }
 
     async fn read_version(&self, key: &str, version: i64) {
-        let endpoint = self.configs.endpoint.read().clone();
+        let source = self.configs.source();
         let path = format!("/configs/{}/version/{version}", percent_encoded(key));
-        let found = self.get(&endpoint, &path).await;
+        let found = self.get(&source, &path).await;
         let config = found
             .and_then(|body| lists::config_version(&body, key, version).map_err(|error| error.to_string()));
         let pinned = match config {
@@ -157,21 +155,22 @@ impl Reader {
                 Pinned::MissingSince(Instant::now())
             }
         };
-        if *self.configs.endpoint.read() == endpoint {
-            self.versions.lock().put((key.to_owned(), version), pinned);
+        let mut versions = self.versions.lock();
+        if self.configs.is_at(&source) {
+            versions.put((key.to_owned(), version), pinned);
         }
     }
 
     /// Makes the next snapshot, unless the service has another key or URL by now.
-    fn swap(&self, service: &Service, endpoint: &Endpoint, next: impl FnOnce(&Snapshot) -> Snapshot) {
+    fn swap(&self, service: &Service, source: &Arc<Source>, next: impl FnOnce(&Snapshot) -> Snapshot) {
         let mut snapshot = self.snapshot.write();
-        if *service.endpoint.read() == *endpoint {
+        if service.is_at(source) {
             *snapshot = Arc::new(next(&snapshot));
         }
     }
 
-    async fn get(&self, endpoint: &Endpoint, path: &str) -> Result<Vec<u8>, String> {
-        self.http.get(endpoint, path, READ_TIMEOUT, MOST_BYTES).await
+    async fn get(&self, source: &Source, path: &str) -> Result<Vec<u8>, String> {
+        self.http.get(&source.endpoint, path, READ_TIMEOUT, MOST_BYTES).await
     }
 }
 

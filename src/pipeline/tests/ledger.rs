@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use crate::pipeline::DropReason;
-use crate::pipeline::queue::{Queued, State, Unit};
+use crate::pipeline::queue::{Parts, Queued, State, Unit};
 use crate::settings::{Batch, Retry};
 use crate::transport::{Encoding, Form};
 
@@ -26,7 +26,7 @@ enum Event {
     Delivered,
     Refused,
     Failed { expired: bool },
-    Resent { singly: bool },
+    Resent { parts: Parts },
     KeyRefused,
     Hurry,
     NewKey,
@@ -44,7 +44,8 @@ fn event() -> impl Strategy<Value = Event> {
         6 => Just(Event::Delivered),
         1 => Just(Event::Refused),
         2 => any::<bool>().prop_map(|expired| Event::Failed { expired }),
-        2 => any::<bool>().prop_map(|singly| Event::Resent { singly }),
+        2 => prop_oneof![Just(Parts::Whole), Just(Parts::Singly), Just(Parts::BySize)]
+            .prop_map(|parts| Event::Resent { parts }),
         1 => Just(Event::KeyRefused),
         2 => Just(Event::Hurry),
         1 => Just(Event::NewKey),
@@ -122,7 +123,7 @@ impl Run {
                 let max_age = if expired { Duration::ZERO } else { RETRY.max_age };
                 state.retry(unit, None, &Retry { max_age, ..RETRY });
             }
-            Event::Resent { singly } => state.resend(unit, singly),
+            Event::Resent { parts } => state.resend(unit, parts),
             Event::KeyRefused => {
                 state.unauthorized = true;
                 state.dropped(unit, DropReason::Unauthorized);
@@ -226,4 +227,23 @@ fn when_the_queue_is_full_the_oldest_spans_go() {
     assert_eq!(run.state.stats.dropped.queue_full, 2);
     let left: Vec<u64> = run.state.take_inbox(100).iter().map(|span| span.seq).collect();
     assert_eq!(left, [2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn a_span_that_is_too_large_is_parted_from_its_neighbours_at_once() {
+    let mut run = Run::new();
+    for bytes in [10, 10, 900, 10] {
+        run.apply(Event::Record { bytes });
+    }
+    for span in run.state.take_inbox(4) {
+        let before = span.bytes.len();
+        run.state.ready(span, before, MAX_QUEUE_BYTES);
+    }
+    run.apply(Event::Send { ndjson: true });
+    run.apply(Event::Resent { parts: Parts::BySize });
+    run.apply(Event::Send { ndjson: true });
+    run.apply(Event::Send { ndjson: true });
+    let sizes: Vec<Vec<usize>> =
+        run.flying.iter().map(|unit| unit.spans.iter().map(|span| span.bytes.len()).collect()).collect();
+    assert_eq!(sizes, [vec![10, 10, 10], vec![900]]);
 }
