@@ -4,7 +4,7 @@ import { native } from "./native";
 import type { PromptABOptions, PromptOptions, PromptResult, ServiceOptions } from "./types";
 
 /** Prompts that are managed in Fallom. */
-export const prompts = { init, get, getAB };
+export const prompts = { init, get, getAB, getPromptContext, clearPromptContext };
 
 /**
  * Another key or URL for prompts than `init` named; without a call of `init`, it starts the reading of prompts.
@@ -45,6 +45,17 @@ async function getAB(test: string, sessionId: string, options?: PromptABOptions)
   const variables = variablesText(options?.variables);
   return resultOf(() => native().promptAB(key, id, variables), `Prompt A/B test '${key}' not found.`);
 }
+
+/**
+ * Always `null`: no prompt is kept aside for the next call, which might be another request's. Spans are linked to
+ * prompts by the texts of their own call, and by their session's A/B test. For code written for the older SDK.
+ */
+function getPromptContext(): null {
+  return null;
+}
+
+/** Does nothing, since nothing is kept: see `getPromptContext`. */
+function clearPromptContext(): void {}
 
 async function resultOf(ask: () => string, missing: string): Promise<PromptResult> {
   const answer = await answerOf<PromptResult>(ask, missing);

@@ -34,7 +34,7 @@ const FIRST_TOKENS = new Set([
 /** Mastra 0.24 says so when `generate` ends without an answer because a tool waits for approval. */
 const NO_ANSWER = /^promise '\w+' was not resolved or rejected/;
 
-/** Runs the method, traced. What it returns or throws is what the caller gets, itself and not a copy. */
+/** Runs the method, traced. What it gives or throws is what the caller gets. */
 export function traceCall(call: Call, args: unknown[]): unknown {
   const bare = (args: unknown[]): unknown => Reflect.apply(call.original, call.agent, args);
   const run = quietly(() => new AgentRun(call, args));
@@ -93,23 +93,32 @@ export class AgentRun {
     };
   }
 
-  /** Calls the method and sees how it ends. */
+  /**
+   * Calls the method and sees how it ends. A promise is followed by one of ours: to look at theirs would mark a
+   * rejection that nobody handles as handled.
+   */
   watch(call: () => unknown): unknown {
+    let outcome: unknown;
     try {
-      const outcome = call();
-      if (isPromise(outcome)) {
-        outcome.then(
-          (value) => void quietly(() => this.returned(value)),
-          (error) => void quietly(() => this.failed(error)),
-        );
-      } else {
-        quietly(() => this.returned(outcome));
-      }
-      return outcome;
+      outcome = call();
     } catch (error) {
       quietly(() => this.failed(error));
       throw error;
     }
+    if (isPromise(outcome)) {
+      return outcome.then(
+        (value) => {
+          quietly(() => this.returned(value));
+          return value;
+        },
+        (error) => {
+          quietly(() => this.failed(error));
+          throw error;
+        },
+      );
+    }
+    quietly(() => this.returned(outcome));
+    return outcome;
   }
 
   /** Callbacks for the call's options. They, and nothing else, hold on to what ends a stream's span. */
