@@ -186,10 +186,14 @@ impl Core {
 
     /// Flushes in the background; `done` is called on the core's thread.
     pub fn flush(&self, timeout: Duration, then_stop: bool, done: impl FnOnce(FlushResult) + Send + 'static) {
-        let pipeline = self.pipeline.clone();
-        self.runtime.spawn(async move {
-            done(if then_stop { pipeline.shutdown(timeout).await } else { pipeline.flush(timeout).await });
-        });
+        let pipeline = &self.pipeline;
+        if then_stop {
+            let stopped = pipeline.shutdown(timeout);
+            self.runtime.spawn(async move { done(stopped.await) });
+        } else {
+            let flushed = pipeline.flush(timeout);
+            self.runtime.spawn(async move { done(flushed.await) });
+        }
     }
 
     /// Reads what an answer lacked; `done` is called on the core's thread.

@@ -142,9 +142,9 @@ impl Catalog {
         let (reader, wanted, asked) = (Arc::clone(&self.reader), read.clone(), Instant::now());
         // A task of its own: the read goes on, for all who wait, when one gives up.
         let reading = self.runtime.spawn(async move { reader.read(&wanted, asked).await });
+        let source = self.reader.service(read).source();
         let timeout = self.timing.read().get_timeout;
         if tokio::time::timeout(timeout, reading).await.is_err() {
-            let source = self.reader.service(read).source();
             let mut state = source.state.lock();
             state.given_up_at = Some(Instant::now());
             state.failure = Some(format!("no answer within {} ms", timeout.as_millis()));

@@ -104,7 +104,10 @@ impl Settings {
     /// A text that names the misused option and says what it takes.
     pub fn from_options(options: &str, environment: &Environment) -> Checked<Self> {
         let mut fields = Fields::of_object("", options)?;
+        let enabled = fields.flag("enabled")?.or_else(|| environment.flag("FALLOM_ENABLED")).unwrap_or(true);
         let api_key = fields.text("apiKey")?.or_else(|| environment.text("FALLOM_API_KEY"));
+        // Switched off, nothing is sent and nothing is read.
+        let api_key = api_key.filter(|_| enabled);
         let endpoint = |url: Option<String>, variable: &str, default: &str| Endpoint {
             url: base_url(url, environment, variable, default),
             api_key: api_key.clone(),
@@ -113,7 +116,7 @@ impl Settings {
             traces: endpoint(fields.url("tracesUrl")?, "FALLOM_TRACES_URL", TRACES_URL),
             configs: endpoint(fields.url("configsUrl")?, "FALLOM_CONFIGS_URL", CONFIGS_URL),
             prompts: endpoint(fields.url("promptsUrl")?, "FALLOM_PROMPTS_URL", PROMPTS_URL),
-            enabled: fields.flag("enabled")?.or_else(|| environment.flag("FALLOM_ENABLED")).unwrap_or(true),
+            enabled,
             // Privacy wins: `false` in either place switches capture off.
             capture_content: fields.flag("captureContent")?.unwrap_or(true)
                 && environment.flag("FALLOM_CAPTURE_CONTENT").unwrap_or(true),
@@ -148,7 +151,8 @@ impl Settings {
         let mut endpoint = |option: &str, current: &Endpoint, given: &Endpoint| -> Checked<Endpoint> {
             Ok(Endpoint {
                 url: fields.url(option)?.unwrap_or_else(|| current.url.clone()),
-                api_key: new_key.clone().or(current.api_key.clone()).or(given.api_key.clone()),
+                api_key: (new_key.clone().or(current.api_key.clone()).or(given.api_key.clone()))
+                    .filter(|_| self.enabled),
             })
         };
         let settings = Settings {

@@ -55,6 +55,8 @@ pub struct State {
     pub stopped: bool,
     /// Requests under way.
     pub requests: usize,
+    /// Until then the server wants no request (`Retry-After`); no hurry beats that.
+    pub asked_to_wait_until: Option<Instant>,
     /// While set, backoffs are short: somebody waits (a flush, the end of the process).
     pub hurry_until: Option<Instant>,
     /// Handed in, not yet encoded.
@@ -82,6 +84,7 @@ impl State {
             unauthorized: false,
             stopped: false,
             requests: 0,
+            asked_to_wait_until: None,
             hurry_until: None,
             inbox: VecDeque::new(),
             ready: VecDeque::new(),
@@ -183,6 +186,12 @@ impl State {
         self.next_seq
     }
 
+    /// When requests may go again, if none may now.
+    fn resting_until(&self, now: Instant) -> Option<Instant> {
+        let asked = self.asked_to_wait_until.filter(|until| *until > now);
+        asked.max(self.circuit.resting_until(now))
+    }
+
     pub fn queued_bytes(&self) -> usize {
         self.held_bytes - self.in_flight_bytes
     }
@@ -195,9 +204,7 @@ impl State {
         most_requests: usize,
         form: Form,
     ) -> Option<Unit> {
-        if self.requests >= self.circuit.most_concurrent(most_requests)
-            || self.circuit.resting_until(now).is_some()
-        {
+        if self.requests >= self.circuit.most_concurrent(most_requests) || self.resting_until(now).is_some() {
             return None;
         }
         let mut unit = self
@@ -230,9 +237,15 @@ impl State {
     /// Cuts a batch off the ready spans, if one is full or old enough.
     fn cut(&mut self, now: Instant, batch: &Batch, form: Form) -> Option<Unit> {
         let oldest = self.ready.front()?;
-        let full = self.ready.len() >= batch.max_spans || self.ready_bytes >= batch.max_bytes;
-        if full || now.duration_since(oldest.since) >= batch.max_delay {
+        let full = self.full_batch(batch);
+        if now.duration_since(oldest.since) >= batch.max_delay {
             self.due = self.due.max(self.ready.back()?.seq + 1);
+        } else if let Some(end) = full {
+            self.due = self.due.max(end);
+        }
+        if form.ndjson && full.is_none() && !self.inbox.is_empty() {
+            // More is on its way that may go with it.
+            return None;
         }
         let most_spans = if form.ndjson { batch.max_spans } else { 1 };
         let mut spans = Vec::new();
@@ -250,13 +263,34 @@ impl State {
         (!spans.is_empty()).then_some(Unit { spans, attempts: 0 })
     }
 
+    /// The number below which the ready spans are a full batch, if they are.
+    fn full_batch(&self, batch: &Batch) -> Option<u64> {
+        if self.ready.len() < batch.max_spans && self.ready_bytes < batch.max_bytes {
+            return None;
+        }
+        let mut bytes = 0;
+        for (count, span) in self.ready.iter().enumerate() {
+            if count == batch.max_spans || (count > 0 && bytes + span.bytes.len() >= batch.max_bytes) {
+                return Some(span.seq);
+            }
+            bytes += span.bytes.len() + 1;
+        }
+        self.ready.back().map(|span| span.seq + 1)
+    }
+
     /// When there is something to do next, if nothing else happens before.
-    pub fn next_wake(&self, batch: &Batch) -> Option<Instant> {
+    pub fn next_wake(&self, batch: &Batch, most_requests: usize) -> Option<Instant> {
+        if self.requests >= self.circuit.most_concurrent(most_requests) {
+            // The end of a request is what comes next.
+            return None;
+        }
         let now = Instant::now();
-        let batch_due = self.ready.front().map(|span| span.since + batch.max_delay);
+        let batch_due = |span: &Queued| if span.seq < self.due { now } else { span.since + batch.max_delay };
+        let batch_due = self.ready.front().map(batch_due);
+        let split_due = (!self.split.is_empty()).then_some(now);
         let retry_due = self.delayed.iter().map(|delayed| delayed.until).min();
-        let soonest = [batch_due, retry_due].into_iter().flatten().min()?;
-        Some(self.circuit.resting_until(now).map_or(soonest, |rested| soonest.max(rested)))
+        let soonest = [batch_due, split_due, retry_due].into_iter().flatten().min()?;
+        Some(self.resting_until(now).map_or(soonest, |rested| soonest.max(rested)))
     }
 
     /// The request of this unit has ended, whichever way.
@@ -289,6 +323,7 @@ impl State {
         let now = Instant::now();
         self.leave_flight(&unit);
         self.circuit.failed(now, retry);
+        self.asked_to_wait_until = self.asked_to_wait_until.max(after.map(|after| now + after));
         let (old, spans): (Vec<_>, Vec<_>) =
             unit.spans.into_iter().partition(|span| now.duration_since(span.since) >= retry.max_age);
         for span in old {
@@ -300,7 +335,7 @@ impl State {
         }
         self.stats.requeue(spans.len() as u64);
         let attempts = unit.attempts.saturating_add(1);
-        let mut wait = backoff(attempts, retry).max(after.unwrap_or_default());
+        let mut wait = backoff(attempts, retry);
         if self.hurry_until.is_some_and(|until| until > now) {
             wait = wait.min(retry.base / 4);
             self.circuit.hurry();

@@ -63,6 +63,7 @@ impl Pipeline {
             state.unauthorized = false;
             state.stopped = false;
             state.circuit.succeeded();
+            state.asked_to_wait_until = None;
         }
         self.shared.wake.notify_one();
     }
@@ -84,24 +85,31 @@ impl Pipeline {
         self.shared.wake.notify_one();
     }
 
-    /// Waits for all that is queued and in flight now, at most `timeout`.
-    pub async fn flush(&self, timeout: Duration) -> FlushResult {
+    /// Waits for all that is queued and in flight now, at the call and not at the first poll; at most `timeout`.
+    pub fn flush(&self, timeout: Duration) -> impl Future<Output = FlushResult> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
         let (id, done) = {
-            let mut state = self.shared.state.lock();
+            let mut state = shared.state.lock();
             state.hurry(Instant::now() + timeout);
             let (mark, pending) = (state.mark(), state.stats.unsettled());
             state.waiters.begin(mark, pending)
         };
-        self.shared.wake.notify_one();
-        let _ = tokio::time::timeout(timeout, done).await;
-        self.shared.state.lock().waiters.end(id)
+        shared.wake.notify_one();
+        async move {
+            let _ = tokio::time::timeout(timeout, done).await;
+            shared.state.lock().waiters.end(id)
+        }
     }
 
     /// Flushes, then takes no more spans.
-    pub async fn shutdown(&self, timeout: Duration) -> FlushResult {
-        let result = self.flush(timeout).await;
-        self.shared.state.lock().stopped = true;
-        result
+    pub fn shutdown(&self, timeout: Duration) -> impl Future<Output = FlushResult> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        let flushed = self.flush(timeout);
+        async move {
+            let result = flushed.await;
+            shared.state.lock().stopped = true;
+            result
+        }
     }
 
     /// Blocks the calling thread until nothing is queued or in flight, at most `timeout`.
@@ -135,11 +143,12 @@ async fn run(shared: Arc<Shared>) {
         }
         send_due(&shared);
         let next = {
+            let settings = Arc::clone(&shared.settings.read());
             let state = shared.state.lock();
             if state.stats.unsettled() == 0 {
                 shared.settled.notify_all();
             }
-            state.next_wake(&shared.settings.read().batch)
+            state.next_wake(&settings.batch, settings.transport.max_concurrent)
         };
         let sleep = next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
         tokio::select! {

@@ -9,6 +9,8 @@ export interface Method {
   readonly optionsAt: 0 | 1;
   /** Whether it goes on with a run that was suspended. */
   readonly resumes: boolean;
+  /** Whether it says no to a tool call, which then never runs. */
+  readonly declines?: true;
   /** Which of the agent's methods gives the defaults of the options, by Mastra's line; the first that exists counts. */
   readonly defaultsBy: readonly string[];
   /** Whether the options are touched at all: an object that is no Mastra agent may take something else there. */
@@ -28,6 +30,7 @@ function method(name: string, gives: Gives, more: Partial<Method> = {}): [string
 const RESUMES = { resumes: true } as const;
 /** `approve…` and `decline…` take their options as the only argument. */
 const ANSWERS = { resumes: true, optionsAt: 0 } as const;
+const DECLINES = { ...ANSWERS, declines: true } as const;
 
 /** By name: in 0.24 the methods are no own names of `Agent.prototype` (@mastra/core 0.24.9, 1.71.0). */
 export const METHODS: ReadonlyMap<PropertyKey, Method> = new Map<PropertyKey, Method>([
@@ -35,18 +38,18 @@ export const METHODS: ReadonlyMap<PropertyKey, Method> = new Map<PropertyKey, Me
   method("generateLegacy", "output", { defaultsBy: LEGACY_GENERATE }),
   method("resumeGenerate", "output", RESUMES),
   method("approveToolCallGenerate", "output", ANSWERS),
-  method("declineToolCallGenerate", "output", ANSWERS),
+  method("declineToolCallGenerate", "output", DECLINES),
   method("stream", "stream"),
   method("streamLegacy", "stream", { defaultsBy: LEGACY_STREAM }),
   method("streamUntilIdle", "stream"),
   method("resumeStream", "stream", RESUMES),
   method("resumeStreamUntilIdle", "stream", RESUMES),
   method("approveToolCall", "stream", ANSWERS),
-  method("declineToolCall", "stream", ANSWERS),
+  method("declineToolCall", "stream", DECLINES),
   method("network", "network", { defaultsBy: NETWORK }),
   method("resumeNetwork", "network", { ...RESUMES, defaultsBy: NETWORK }),
   method("approveNetworkToolCall", "network", { ...ANSWERS, defaultsBy: NETWORK }),
-  method("declineNetworkToolCall", "network", { ...ANSWERS, defaultsBy: NETWORK }),
+  method("declineNetworkToolCall", "network", { ...DECLINES, defaultsBy: NETWORK }),
 ]);
 
 /** For any other object with a `generate`: its arguments go through as they are. */

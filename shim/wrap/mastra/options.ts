@@ -60,9 +60,7 @@ function ours(run: AgentRun, options: unknown, { defaults, tools }: Asked): Fiel
   for (const [name, callback] of Object.entries(run.callbacks()))
     added[name] = chained(users(name), callback);
   if (hasHooks(run.call.agent)) {
-    added.hooks = toolHooks(run.tools, hooksOf(run.call.agent, users("hooks")), () =>
-      run.lookForSuspension(),
-    );
+    added.hooks = toolHooks(() => run.goingOn(), hooksOf(run.call.agent, users("hooks")));
   } else {
     added.toolsets = toolsets(run, users("toolsets"), tools);
   }
@@ -81,9 +79,10 @@ function hooksOf(agent: object, users: unknown): Fields {
 
 /** Same-named copies take the place of the agent's own tools; the user's toolsets come after, as they would. */
 function toolsets(run: AgentRun, users: unknown, tools: unknown): Fields {
+  const owner = () => run.goingOn();
   const given = Object.entries((isObject(users) ? users : {}) as Fields);
-  const copies = given.map(([set, members]) => [set, tracedCopies(run.tools, members)] as const);
-  return { fallom: tracedCopies(run.tools, tools), ...Object.fromEntries(copies) };
+  const copies = given.map(([set, members]) => [set, tracedCopies(owner, members)] as const);
+  return { fallom: tracedCopies(owner, tools), ...Object.fromEntries(copies) };
 }
 
 /** Ours first, and quietly; then the user's, whose value and throw are Mastra's to see. */

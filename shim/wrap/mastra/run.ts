@@ -80,7 +80,8 @@ export class AgentRun {
       parent: before ? { traceId: before.traceId, spanId: before.parentSpanId } : this.asTool?.context,
       streaming: method.gives !== "output",
     });
-    this.tools = new ToolSpans(session, this.span, before?.seen ?? []);
+    const declined = before && method.declines ? declinedBy(options, before) : [];
+    this.tools = new ToolSpans(session, this.span, [...(before?.seen ?? []), ...declined]);
     this.report = new Report(this.span, agent, method, this.tools.times, args, options);
     this.signal = field(options, "abortSignal");
     if (!this.span.recording) return;
@@ -140,6 +141,14 @@ export class AgentRun {
     };
   }
 
+  /**
+   * This run, or the one that has resumed it: Mastra 1.x calls the tool hooks of the first call even then, if it is in
+   * the same process.
+   */
+  goingOn(): AgentRun {
+    return isLive(this) ? this : (runById(this.report.runId) ?? this);
+  }
+
   /** After a call of a tool was asked for and does not start: is the stream suspended? */
   lookForSuspension(): void {
     if (this.looking || this.call.method.gives !== "stream") return;
@@ -159,7 +168,8 @@ export class AgentRun {
     const { runId } = this.report;
     const { traceId, parentSpanId } = this.span;
     if (runId !== undefined && isLive(this)) {
-      rememberSuspended(runId, { traceId, parentSpanId, seen: [...this.tools.seen] });
+      const { seen, waiting } = this.tools;
+      rememberSuspended(runId, { traceId, parentSpanId, seen: [...seen], waiting });
     }
     this.finish({ ...(result as Fields | undefined), finishReason: "suspended" }, undefined);
   }
@@ -222,7 +232,7 @@ export class AgentRun {
   }
 
   private failed(error: unknown): void {
-    if (NO_ANSWER.test(String(field(error, "message"))) && this.tools.anyWaiting) {
+    if (NO_ANSWER.test(String(field(error, "message"))) && this.tools.waiting.length > 0) {
       this.suspended();
       return;
     }
@@ -288,4 +298,10 @@ function suspendedBefore(runId: string | undefined): SuspendedRun | undefined {
   const open = runById(runId);
   if (open?.call.method.gives === "stream") quietly(() => open.suspended());
   return recallSuspended(runId);
+}
+
+/** The tool calls that are declined: the one named, else all that wait. */
+function declinedBy(options: unknown, { waiting }: SuspendedRun): string[] {
+  const named = text(field(options, "toolCallId"));
+  return named === undefined ? waiting : [named];
 }

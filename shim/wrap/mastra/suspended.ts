@@ -8,6 +8,8 @@ export interface SuspendedRun {
   parentSpanId?: string | undefined;
   /** Tool calls that have their span already, by id. */
   seen: string[];
+  /** Tool calls that were asked for and have not started, by id. */
+  waiting: string[];
 }
 
 /** One table a process, bounded; it is the core's. */

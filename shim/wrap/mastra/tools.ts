@@ -51,9 +51,9 @@ export class ToolSpans {
     this.announced.set(toolCallId, { name: toolName, args, atMs: now() });
   }
 
-  /** Whether a call was asked for that has not started. */
-  get anyWaiting(): boolean {
-    return this.announced.size > 0;
+  /** Calls that were asked for and have not started, by id. */
+  get waiting(): string[] {
+    return [...this.announced.keys()];
   }
 
   start(name: string, callId: string | undefined, args: unknown): Execution {
@@ -166,25 +166,34 @@ function errorOrResult(result: unknown): { result?: unknown; error?: unknown } {
 
 function outcomeOf(span: OpenSpan, { result, error }: { result?: unknown; error?: unknown }): SpanEnd {
   if (error === undefined) return { responseJson: span.capture ? snapshot(result) : undefined };
-  // Mastra 1.x wraps what the tool threw.
-  const thrown = field(error, "cause") ?? error;
-  return { status: "ERROR", errorMessage: describeError(thrown, span.capture) };
+  return { status: "ERROR", errorMessage: describeError(thrownBy(error), span.capture) };
+}
+
+/** Mastra 1.x wraps what the tool threw into an error of its own; the tool's error may have a cause of its own, too. */
+function thrownBy(error: unknown): unknown {
+  const isMastras = field(error, "domain") !== undefined && field(error, "category") !== undefined;
+  return isMastras ? (field(error, "cause") ?? error) : error;
+}
+
+/** Whose a tool's execution is, asked when it runs: a resumed run may be given what its first call was. */
+export interface ToolOwner {
+  readonly tools: ToolSpans;
+  lookForSuspension(): void;
 }
 
 /** Hooks of Mastra ≥ 1.50 around each tool's execution, the user's own included. */
 export function toolHooks(
-  tools: ToolSpans,
+  owner: () => ToolOwner,
   users: { beforeToolCall?: unknown; afterToolCall?: unknown },
-  onIdle: () => void,
 ) {
   /** By the context object, which both hooks of one execution are given. */
-  const executions = new WeakMap<object, Execution>();
+  const executions = new WeakMap<object, { tools: ToolSpans; execution: Execution }>();
   const ended = (context: unknown, outcome: { result?: unknown; error?: unknown }): void => {
-    const execution = executions.get(context as object);
-    if (execution === undefined) return;
+    const started = executions.get(context as object);
+    if (started === undefined) return;
     executions.delete(context as object);
-    tools.finish(execution, outcome);
-    if (outcome.result === undefined && outcome.error === undefined) onIdle();
+    started.tools.finish(started.execution, outcome);
+    if (outcome.result === undefined && outcome.error === undefined) owner().lookForSuspension();
   };
   return {
     beforeToolCall(this: unknown, ...args: unknown[]): unknown {
@@ -194,7 +203,9 @@ export function toolHooks(
         const id = field(context, "toolCallId") ?? field(field(context, "agent"), "toolCallId");
         const name = String(field(call, "toolName"));
         const callId = typeof id === "string" ? id : undefined;
-        executions.set(context as object, tools.enter(name, callId, field(call, "input")));
+        const { tools } = owner();
+        const execution = tools.enter(name, callId, field(call, "input"));
+        executions.set(context as object, { tools, execution });
       });
       if (typeof users.beforeToolCall !== "function") return undefined;
       const verdict = observed(
@@ -238,22 +249,23 @@ function watch(value: unknown, see: (value: unknown) => void): void {
 }
 
 /** Copies of tools, for one call, whose `execute` is traced; the tools themselves are not touched. */
-export function tracedCopies(tools: ToolSpans, originals: unknown): Record<string, unknown> {
+export function tracedCopies(owner: () => ToolOwner, originals: unknown): Record<string, unknown> {
   const copies: Record<string, unknown> = {};
   for (const [name, tool] of Object.entries((originals ?? {}) as object)) {
     const execute = field(tool, "execute");
     copies[name] =
-      typeof execute === "function" ? copyOf(tools, name, tool as object, execute as () => unknown) : tool;
+      typeof execute === "function" ? copyOf(owner, name, tool as object, execute as () => unknown) : tool;
   }
   return copies;
 }
 
-function copyOf(tools: ToolSpans, name: string, tool: object, execute: () => unknown): object {
+function copyOf(owner: () => ToolOwner, name: string, tool: object, execute: () => unknown): object {
   const copy = Object.create(Object.getPrototypeOf(tool), Object.getOwnPropertyDescriptors(tool)) as object;
   const traced = (...args: unknown[]): unknown => {
     const call = (): unknown => Reflect.apply(execute, tool, args);
-    const execution = quietly(() => tools.start(name, callIdOf(args), inputOf(args)));
-    if (execution === undefined) return call();
+    const tools = quietly(() => owner().tools);
+    const execution = quietly(() => tools?.start(name, callIdOf(args), inputOf(args)));
+    if (tools === undefined || execution === undefined) return call();
     const ended = (outcome: { result?: unknown; error?: unknown }): void =>
       void quietly(() => tools.finish(execution, outcome));
     try {

@@ -1,0 +1,254 @@
+// What the documents promise: the README's programs run and compile, its options are the ones there are, and every file
+// that is named exists.
+//
+// A fence marked `ts run` is a program; one marked `ts run-after` goes on where the first one ended. A Mastra line behind
+// the mark (`mastra-0.24`) keeps it to that line.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { startFallom } from "./support/fallom.mjs";
+import { fixture, line } from "./support/mastra.mjs";
+import { startModel, supportReply } from "./support/model.mjs";
+import { runProgram } from "./support/program.mjs";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ts = createRequire(import.meta.url)("typescript");
+
+const README = textOf("README.md");
+
+/** What the README's programs read. */
+const CATALOG = {
+  prompts: [
+    {
+      key: "support-agent-instructions",
+      version: 1,
+      system_prompt: "You help {{companyName}}.",
+      user_template: "",
+    },
+    { key: "support-warm", version: 1, system_prompt: "Be warm.", user_template: "" },
+  ],
+  prompt_ab_tests: [
+    {
+      key: "support-agent-test",
+      version: 1,
+      variants: [{ prompt_key: "support-warm", prompt_version: null, weight: 100 }],
+    },
+  ],
+  configs: [{ key: "support-models", version: 1, variants: [{ model: "gpt-4o-mini", weight: 100 }] }],
+};
+
+let fallom;
+let model;
+
+before(async () => {
+  fallom = await startFallom();
+  model = await startModel(supportReply);
+});
+
+after(() => Promise.all([fallom?.close(), model?.close()]));
+
+const PROGRAMS = programsOf(README);
+
+for (const { title, source } of PROGRAMS) {
+  test(`README, ${title}: runs, and its traces arrive`, async () => {
+    await fallom.reset();
+    await fallom.setCatalog(CATALOG);
+    const { code, stdout, stderr } = await runProgram({ source: javascript(source), env: environment() });
+    assert.equal(code, 0, stdout + stderr);
+    assert.equal(stderr, "");
+    const agents = (await fallom.spans()).filter(({ kind }) => kind === "agent");
+    // The first program's run, and at least one of the program at hand, where it makes one.
+    const runs = source.match(/\.(generate|stream)\(/g).length;
+    assert.ok(agents.length >= runs, await fallom.tree());
+    for (const span of agents) {
+      assert.deepEqual([span.status, span.session_id], ["OK", "session-abc-123"], await fallom.tree());
+    }
+  });
+}
+
+test("the README's programs and options are typed", () => {
+  const folder = join(fileURLToPath(fixture), ".programs/readme");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "node.d.ts"), NODE_TYPES);
+  const sources = [...PROGRAMS.map(({ source }) => source), allOptions()];
+  const files = sources.map((source, at) => {
+    const file = join(folder, `program-${at}.mts`);
+    writeFileSync(file, source);
+    return file;
+  });
+  const program = ts.createProgram([...files, join(folder, "node.d.ts")], COMPILER);
+  const own = ts.getPreEmitDiagnostics(program).filter(({ file }) => files.includes(file?.fileName));
+  const host = {
+    getCanonicalFileName: (name) => name,
+    getCurrentDirectory: () => folder,
+    getNewLine: () => "\n",
+  };
+  assert.equal(ts.formatDiagnostics(own, host), "");
+});
+
+/** Compiles only if the type knows all that the README names, and the README all that the type knows. */
+function allOptions() {
+  const options = {};
+  for (const [name, value] of optionsOf(README)) {
+    const [group, inner] = name.split(".");
+    if (inner) options[group] = { ...options[group], [inner]: value };
+    else options[name] = value;
+  }
+  return `
+    import type { InitOptions } from "@fallom/trace";
+    type Whole<T> = { [K in keyof T]-?: Whole<NonNullable<T[K]>> };
+    export const options: Whole<InitOptions> = ${JSON.stringify(options)};`;
+}
+
+const COMPILER = {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.NodeNext,
+  moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  strict: true,
+  skipLibCheck: true,
+  noEmit: true,
+  types: [],
+};
+
+/** What the programs use of Node. */
+const NODE_TYPES = `
+declare const process: { env: Record<string, string | undefined>; stdout: { write(text: string): boolean } };
+declare const console: { log(...things: unknown[]): void };`;
+
+test("the README's options are the ones that the core takes", () => {
+  assert.deepEqual([...optionsOf(README).keys()].sort(), optionsOfCore().sort());
+});
+
+test("each option of the README is taken, has the default that it says, and is refused if misused", async () => {
+  const options = [...optionsOf(README)].filter(([name]) => !/^apiKey$|Url$/.test(name));
+  const source = `
+    import fallom from "@fallom/trace";
+    fallom.init({ apiKey: "k", ...${JSON.stringify(fallom.urls)} });
+    const nested = (name, value) => name.split(".").reduceRight((inner, part) => ({ [part]: inner }), value);
+    const refusals = {};
+    for (const [name, value] of ${JSON.stringify(options)}) {
+      fallom.init(nested(name, value));
+      try { fallom.init(nested(name, Symbol())); } catch (error) { refusals[name] = [error.name, error.message]; }
+    }
+    console.log(JSON.stringify(refusals));`;
+  const { stdout, stderr } = await runProgram({ source });
+  // A second \`init\` names what it would have changed; a default changes nothing.
+  assert.equal(stderr, "");
+  const refusals = JSON.parse(stdout);
+  for (const [name] of options) {
+    assert.equal(refusals[name]?.[0], "TypeError", name);
+    assert.match(refusals[name][1], new RegExp(`'${name.replace(".", "\\.")}' must be`));
+  }
+});
+
+test("the README's variables are the ones that the core reads", () => {
+  const named = new Set(README.match(/\bFALLOM_[A-Z_]+\b/g));
+  const read = new Set(textOf("src/settings.rs").match(/\bFALLOM_[A-Z_]+\b/g));
+  assert.deepEqual([...named].sort(), [...read].sort());
+});
+
+for (const document of ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "local/README.md"]) {
+  test(`every file that ${document} names exists`, () => {
+    const missing = filesOf(document).filter((path) => !existsSync(join(ROOT, path)));
+    assert.deepEqual(missing, []);
+  });
+}
+
+test("every command that the documents name exists", () => {
+  const { scripts } = JSON.parse(textOf("package.json"));
+  const named = ["README.md", "CONTRIBUTING.md"].flatMap((document) => [
+    ...textOf(document).matchAll(/npm run ([\w:]+)/g),
+  ]);
+  assert.deepEqual(
+    named.map(([, name]) => name).filter((name) => !(name in scripts)),
+    [],
+  );
+});
+
+/** The programs for this Mastra, each whole, under the heading that it stands below. */
+function programsOf(markdown) {
+  const blocks = [...markdown.matchAll(/^```ts (run(?:-after)?)(?: (mastra-[\d.]+))?\n(.*?)^```$/gms)];
+  const first = blocks.find(([, mark]) => mark === "run")?.[3];
+  return blocks
+    .filter(([, , only]) => !only || only === `mastra-${line}`)
+    .map(({ index, 1: mark, 3: text }) => ({
+      title: markdown
+        .slice(0, index)
+        .match(/^#+ .*$/gm)
+        .at(-1)
+        .replace(/^#+ /, ""),
+      source: mark === "run" ? text : continued(first, text),
+    }));
+}
+
+/** In a scope of its own, so that it may use the first one's names again. */
+function continued(first, text) {
+  const imports = text.match(/^import .*\n/gm) ?? [];
+  return `${imports.join("")}${first}{\n${text.replace(/^import .*\n/gm, "")}}\n`;
+}
+
+function javascript(source) {
+  const { target, module } = COMPILER;
+  return ts.transpileModule(source, { compilerOptions: { target, module }, fileName: "program.mts" })
+    .outputText;
+}
+
+function environment() {
+  return {
+    FALLOM_API_KEY: "k",
+    FALLOM_BASE_URL: fallom.url,
+    OPENAI_API_KEY: "k",
+    OPENAI_BASE_URL: model.baseURL,
+  };
+}
+
+/** From the table below "Options": name to default. */
+function optionsOf(markdown) {
+  const table = markdown.split("| `init` option |")[1].split("\n\n")[0];
+  const rows = [...table.matchAll(/^\| `([\w.]+)` \| (.+?) \|/gm)];
+  return new Map(rows.map(([, name, text]) => [name, defaultOf(text)]));
+}
+
+const UNITS = { MiB: 2 ** 20, ms: 1, s: 1000, min: 60_000 };
+
+function defaultOf(text) {
+  const [, count, unit] = /^([\d.]+)(?: (\w+))?$/.exec(text) ?? [];
+  if (count) return Number(count) * (unit ? UNITS[unit] : 1);
+  const literal = /^`(.*)`$/.exec(text)?.[1];
+  return /^(true|false|".*")$/.test(literal) ? JSON.parse(literal) : literal;
+}
+
+/** From the source, where each option is taken by its name. */
+function optionsOfCore() {
+  const source = textOf("src/settings.rs").split("\nimpl Endpoint")[0];
+  const nested = (name) => textOf("src/settings.rs").split(`\nfn ${name}(`)[1].split("\n}\n")[0];
+  const taken = (text) =>
+    [...text.matchAll(/\.(?:text|url|flag|ms|bytes|count|choice)\("(\w+)"/g)].map(([, n]) => n);
+  const groups = ["batch", "transport", "retry"];
+  const inner = groups.flatMap((group) => taken(nested(group)).map((name) => `${group}.${name}`));
+  return [...new Set(taken(source)), ...inner].filter((name) => /^[a-z]/.test(name));
+}
+
+/** Relative links, and what stands in code marks and looks like a path of ours. */
+function filesOf(document) {
+  const markdown = textOf(document);
+  const links = [...markdown.matchAll(/\]\((?!https?:|#)([^)#]+)\)/g)].map(([, path]) =>
+    join(dirname(document), path),
+  );
+  const named = [...markdown.matchAll(/`([\w.@/-]+)`/g)]
+    .map(([, path]) => path)
+    .filter((path) => OURS.test(path) && !GENERATED.test(path));
+  return [...links, ...named];
+}
+
+const OURS =
+  /^((src|shim|local|npm|__test__|scripts|bench|examples|tests|\.ci)\/|[\w-]+\.(rs|json|toml|mjs|ts|md)$)/;
+const GENERATED = /^(bench\/results|npm\/.*\.node|next\.config)/;
+
+function textOf(path) {
+  return readFileSync(join(ROOT, path), "utf8");
+}

@@ -1,0 +1,420 @@
+// Starting and stopping. Each test is a process of its own, since a tracer starts once per process.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { child, optionsFor, resultOf, warningsOf } from "./support/child.mjs";
+import { startFallom } from "./support/fallom.mjs";
+import { runProgram } from "./support/program.mjs";
+import { assertBalanced } from "./support/spans.mjs";
+
+let server;
+
+before(async () => {
+  server = await startFallom();
+  await server.setCatalog({ prompts: [{ key: "p", version: 1, system_prompt: "Hi.", user_template: null }] });
+});
+after(() => server.close());
+
+const run = (body, program) => runProgram(child(body, program));
+const spansOf = (sessionId) => server.spans({ sessionId });
+
+/** Traces one span of a session, and tells the ledger after a flush. */
+async function traceOne({ fallom, options, args }) {
+  const promise = fallom.init(options);
+  const value = await promise;
+  const session = fallom.session({ configKey: "app", sessionId: args.sessionId });
+  const sum = await fallom.trace.wrapTraced(session, "sum", async (a, b) => a + b)(1, 2);
+  await fallom.flush();
+  return { value: value === undefined, sum, stats: fallom.stats() };
+}
+
+describe("a misused option", { concurrency: 4 }, () => {
+  const MISUSED = [
+    ["apiKey", { apiKey: 7 }],
+    ["tracesUrl", { tracesUrl: "fallom.com" }],
+    ["configsUrl", { configsUrl: "ftp://fallom.com" }],
+    ["promptsUrl", { promptsUrl: {} }],
+    ["captureContent", { captureContent: "yes" }],
+    ["debug", { debug: 1 }],
+    ["enabled", { enabled: "false" }],
+    ["maxSpanBytes", { maxSpanBytes: 100 }],
+    ["maxSpanBytes", { maxSpanBytes: "1 MiB" }],
+    ["maxQueueBytes", { maxQueueBytes: -1 }],
+    ["maxOpenMs", { maxOpenMs: -1 }],
+    ["batch", { batch: 512 }],
+    ["batch.maxSpans", { batch: { maxSpans: 0 } }],
+    ["batch.maxBytes", { batch: { maxBytes: 1.5 } }],
+    ["batch.maxDelayMs", { batch: { maxDelayMs: "soon" } }],
+    ["batch.size", { batch: { size: 1 } }],
+    ["transport.format", { transport: { format: "otlp" } }],
+    ["transport.compression", { transport: { compression: "brotli" } }],
+    ["transport.timeoutMs", { transport: { timeoutMs: null, maxConcurrent: 0 } }, "transport.maxConcurrent"],
+    ["retry.baseMs", { retry: { baseMs: [] } }],
+    ["exitTimeoutMs", { exitTimeoutMs: () => 1 }],
+    ["refreshMs", { refreshMs: Number.NaN }],
+    ["getTimeoutMs", { getTimeoutMs: Number.POSITIVE_INFINITY }],
+    ["getTimeoutMs", { getTimeoutMs: 2n }],
+    // To come, and refused until then: nobody shall think that they work.
+    ["spool", { spool: true }],
+    ["cache", { cache: true }],
+    ["onDiagnostic", { onDiagnostic: () => {} }],
+    ["apikey", { apikey: "a typo" }],
+  ];
+
+  test("is a TypeError at once that names it and not its value, and starts nothing", async () => {
+    const ended = await run(refuseAll, { args: { misused: MISUSED.map(([, options]) => spell(options)) } });
+    const messages = resultOf(ended);
+    for (const [i, [option, , named = option]] of MISUSED.entries())
+      assert.ok(messages[i]?.includes(`'${named}'`), `${named}: ${messages[i]}`);
+    assert.ok(!messages.join().includes("typo"), "values may be secret");
+  });
+
+  test("and what is no object at all is one, too", async () => {
+    const messages = resultOf(
+      await run(refuseAll, { args: { misused: ["null", '"key"', "[]", "() => {}"] } }),
+    );
+    for (const message of messages) assert.match(message, /options must be an object/);
+  });
+
+  /** As code: JSON has no word for functions, BigInts and NaN. */
+  function spell(value) {
+    if (typeof value === "bigint") return `${value}n`;
+    if (typeof value !== "object" || value === null)
+      return typeof value === "string" ? JSON.stringify(value) : `${value}`;
+    if (Array.isArray(value)) return `[${value.map(spell)}]`;
+    return `({${Object.entries(value).map(([key, member]) => `${key}: ${spell(member)}`)}})`;
+  }
+
+  async function refuseAll({ fallom, args }) {
+    const { runInThisContext } = await import("node:vm");
+    const messages = args.misused.map((code) => {
+      try {
+        fallom.init(runInThisContext(code));
+        return `nothing was thrown for ${code}`;
+      } catch (error) {
+        return error instanceof TypeError ? error.message : `no TypeError: ${error}`;
+      }
+    });
+    const session = fallom.session({ configKey: "app", sessionId: "s" });
+    session.span("untraced").end();
+    if (fallom.stats().started > 0) throw new Error("something was started");
+    return messages;
+  }
+});
+
+describe("without a key", { concurrency: 4 }, () => {
+  test("the application runs untraced, warned once", async () => {
+    const ended = await run(traceOne, { options: { ...server.urls }, args: { sessionId: "keyless" } });
+    const { value, sum, stats } = resultOf(ended);
+    assert.deepEqual([value, sum, stats.started], [true, 3, 0]);
+    assert.deepEqual(warningsOf(ended).length, 1, ended.stderr);
+    assert.match(ended.stderr, /apiKey.*FALLOM_API_KEY/);
+    assert.deepEqual(await spansOf("keyless"), []);
+  });
+
+  test("an empty key counts as none", async () => {
+    const ended = await run(traceOne, {
+      options: { ...server.urls, apiKey: "" },
+      args: { sessionId: "keyless" },
+    });
+    assert.equal(resultOf(ended).stats.started, 0);
+    assert.match(ended.stderr, /There is no apiKey/);
+  });
+
+  test("and without init, nothing is traced or read, and that is said", async () => {
+    const ended = await run(async ({ fallom, prompts }) => {
+      fallom.session({ configKey: "app", sessionId: "s" }).span("x").end();
+      const refused = await prompts.get("p").catch((error) => error.message);
+      return { refused, started: fallom.stats().started };
+    });
+    assert.match(resultOf(ended).refused, /init/);
+    assert.equal(resultOf(ended).started, 0);
+    assert.equal(warningsOf(ended).length, 1, ended.stderr);
+  });
+
+  test("prompts start all the same with a key of their own, and tracing when init brings one", async () => {
+    const ended = await run(
+      async ({ fallom, prompts, options }) => {
+        await prompts.init({ apiKey: "for prompts", baseUrl: options.promptsUrl });
+        const { system } = await prompts.get("p");
+        const session = fallom.session({ configKey: "app", sessionId: "prompts first" });
+        session.span("before").end();
+        await fallom.init(options);
+        session.span("after").end();
+        await fallom.flush();
+        return system;
+      },
+      { options: optionsFor(server) },
+    );
+    assert.equal(resultOf(ended), "Hi.");
+    assert.deepEqual(
+      (await spansOf("prompts first")).map(({ name }) => name),
+      ["after"],
+    );
+  });
+});
+
+describe("the environment", { concurrency: 4 }, () => {
+  const tracedWith = (sessionId, env, options = {}) => run(traceOne, { env, options, args: { sessionId } });
+
+  test("FALLOM_API_KEY and FALLOM_BASE_URL are all that it takes", async () => {
+    const ended = await tracedWith("from env", { FALLOM_API_KEY: "k", FALLOM_BASE_URL: `${server.url}/` });
+    assert.equal(ended.stderr, "");
+    assert.equal((await spansOf("from env")).length, 1);
+  });
+
+  test("a service's own variable beats FALLOM_BASE_URL, and an option beats both", async () => {
+    const env = { FALLOM_API_KEY: "k", FALLOM_BASE_URL: "http://127.0.0.1:1", FALLOM_TRACES_URL: server.url };
+    await tracedWith("own variable", env);
+    await tracedWith(
+      "option",
+      { ...env, FALLOM_TRACES_URL: "http://127.0.0.1:1" },
+      { tracesUrl: server.url },
+    );
+    assert.equal((await spansOf("own variable")).length, 1);
+    assert.equal((await spansOf("option")).length, 1);
+  });
+
+  for (const value of ["false", "0", "No"])
+    test(`FALLOM_CAPTURE_CONTENT=${value} switches content off, even against captureContent: true`, async () => {
+      const sessionId = `private ${value}`;
+      await tracedWith(
+        sessionId,
+        { FALLOM_CAPTURE_CONTENT: value },
+        optionsFor(server, { captureContent: true }),
+      );
+      const [{ attributes }] = await spansOf(sessionId);
+      assert.deepEqual([attributes.input, attributes.output], [undefined, undefined]);
+    });
+
+  test("FALLOM_CAPTURE_CONTENT=true does not switch it on against captureContent: false", async () => {
+    const options = optionsFor(server, { captureContent: false });
+    await tracedWith("private", { FALLOM_CAPTURE_CONTENT: "true" }, options);
+    const [{ attributes }] = await spansOf("private");
+    assert.equal(attributes.input, undefined);
+  });
+
+  test("a bad value is one warning that names it, and the default is used", async () => {
+    const env = {
+      FALLOM_CAPTURE_CONTENT: "maybe",
+      FALLOM_ENABLED: "2",
+      FALLOM_DEBUG: "?",
+      FALLOM_PROMPTS_URL: "here",
+    };
+    const ended = await tracedWith("bad env", env, {
+      apiKey: "k",
+      tracesUrl: server.url,
+      configsUrl: server.url,
+    });
+    const said = warningsOf(ended).filter((line) => line.includes("ignored"));
+    assert.deepEqual(said.map((line) => /FALLOM_\w+/.exec(line)[0]).sort(), Object.keys(env).sort());
+    const [{ attributes }] = await spansOf("bad env");
+    assert.equal(attributes.output, "3");
+  });
+
+  test("FALLOM_DEBUG=1 tells what is done, but no key and no content", async () => {
+    const env = { FALLOM_DEBUG: "1" };
+    const options = optionsFor(server, { apiKey: "very-secret" });
+    const ended = await tracedWith("debug", env, options);
+    assert.ok(warningsOf(ended).length > 0);
+    assert.ok(!ended.stderr.includes("very-secret"));
+  });
+});
+
+for (const [what, program] of [
+  ["enabled: false", { options: { enabled: false } }],
+  ["FALLOM_ENABLED=false", { env: { FALLOM_ENABLED: "false" } }],
+])
+  test(`${what}: the application works, and not one request is made`, async () => {
+    const lonely = await startFallom();
+    const options = optionsFor(lonely, program.options);
+    const ended = await run(
+      async ({ fallom, prompts, models, options }) => {
+        await fallom.init(options);
+        const session = fallom.session({ configKey: "app", sessionId: "s" });
+        const sum = await fallom.trace.wrapTraced(session, "sum", async (a, b) => a + b)(1, 2);
+        const agent = session.wrapMastraAgent({ generate: async () => "answer" });
+        const model = await session.getModel({ fallback: "small" });
+        const missing = await prompts.get("p").catch((error) => error.message);
+        const flushed = await fallom.flush();
+        return [
+          sum,
+          await agent.generate("x"),
+          model,
+          await models.get("c", "s", { fallback: "m" }),
+          missing,
+          flushed,
+        ];
+      },
+      { ...program, options },
+    );
+    const [sum, answer, model, other, missing, flushed] = resultOf(ended);
+    assert.deepEqual([sum, answer, model, other, flushed.pending], [3, "answer", "small", "m", 0]);
+    assert.match(missing, /^Prompt 'p' not found/);
+    assert.deepEqual(await lonely.requests(), []);
+    await lonely.close();
+  });
+
+describe("a second init", { concurrency: 4 }, () => {
+  test("brings a new key and URLs; other changes are ignored and named in one warning", async () => {
+    const second = await startFallom({ key: "second" });
+    const ended = await run(
+      async ({ fallom, prompts, options, args }) => {
+        await fallom.init(options);
+        const session = fallom.session({ configKey: "app", sessionId: "moves" });
+        session.span("first").end();
+        await fallom.flush();
+        for (let i = 0; i < 2; i++)
+          await fallom.init({
+            ...args.next,
+            captureContent: false,
+            debug: false,
+            batch: { maxSpans: 7 },
+            refreshMs: 1000,
+          });
+        await fallom.trace.wrapTraced(session, "second", async () => "still captured")();
+        await fallom.flush();
+        await prompts.get("p").catch(() => {});
+      },
+      { options: optionsFor(server), args: { next: optionsFor(second, { apiKey: "second" }) } },
+    );
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.deepEqual(
+      (await spansOf("moves")).map(({ name }) => name),
+      ["first"],
+    );
+    const [span] = await second.spans({ sessionId: "moves" });
+    assert.equal(span.attributes.output, '"still captured"');
+    assert.ok((await second.requests()).some(({ path, status }) => path === "/prompts" && status === 200));
+    const said = warningsOf(ended).filter((line) => line.includes("init was called before"));
+    assert.equal(said.length, 1, ended.stderr);
+    for (const name of ["captureContent", "batch", "refreshMs"]) assert.ok(said[0].includes(name), said[0]);
+    for (const name of ["debug", "apiKey", "Url"]) assert.ok(!said[0].includes(name), said[0]);
+    await second.close();
+  });
+
+  test("with the same options is silent and changes nothing", async () => {
+    const ended = await run(
+      async ({ fallom, options }) => {
+        for (let i = 0; i < 3; i++) await fallom.init(options);
+        await fallom.init();
+        fallom.session({ configKey: "app", sessionId: "again" }).span("x").end();
+        await fallom.flush();
+      },
+      { options: optionsFor(server, { maxOpenMs: 5000 }) },
+    );
+    assert.equal(ended.stderr, "");
+    assert.equal((await spansOf("again")).length, 1);
+  });
+
+  test("that brings another URL while the first is still being read is obeyed at once", async () => {
+    const slow = await startFallom();
+    await slow.setFaults([{ hang: true }]);
+    const ended = await run(
+      async ({ fallom, prompts, options, args }) => {
+        await fallom.init({ ...options, ...args.slow });
+        await prompts.get("p").catch(() => {});
+        await prompts.init({ baseUrl: options.promptsUrl });
+        return (await prompts.get("p")).system;
+      },
+      { options: optionsFor(server, { getTimeoutMs: 100 }), args: { slow: slow.urls } },
+    );
+    assert.equal(resultOf(ended), "Hi.");
+    assert.ok(ended.ms < 1500, `${ended.ms} ms`);
+    await slow.close();
+  });
+});
+
+describe("the end", { concurrency: 4 }, () => {
+  test("after shutdown, calls run untraced; init starts tracing again", async () => {
+    const ended = await run(
+      async ({ fallom, shutdown, options }) => {
+        await fallom.init(options);
+        const session = fallom.session({ configKey: "app", sessionId: "stopped" });
+        const call = (name) => fallom.trace.wrapTraced(session, name, async () => name)();
+        const open = session.span("open at shutdown");
+        await call("before");
+        const result = await shutdown();
+        const answer = await call("untraced");
+        open.end();
+        const stats = fallom.stats();
+        await fallom.init();
+        await call("again");
+        await fallom.flush();
+        return { result, answer, stats };
+      },
+      { options: optionsFor(server) },
+    );
+    const { result, answer, stats } = resultOf(ended);
+    assert.deepEqual(result, { delivered: 1, spooled: 0, dropped: 0, pending: 0, timedOut: false });
+    assert.deepEqual([answer, stats.started, stats.dropped.disabled], ["untraced", 2, 1]);
+    assertBalanced(stats);
+    assert.deepEqual((await spansOf("stopped")).map(({ name }) => name).sort(), ["again", "before"]);
+  });
+
+  for (const how of ["falls off its end", "calls process.exit"])
+    test(`a process that ${how} sends what is there, and goes without waiting`, async () => {
+      const sessionId = `a process that ${how}`;
+      const ended = await run(
+        async ({ fallom, options, args }) => {
+          await fallom.init(options);
+          const session = fallom.session({ configKey: "app", sessionId: args.sessionId });
+          for (let i = 0; i < 500; i++) session.span(`n-${i}`).end();
+          if (args.exit) process.exit(0);
+        },
+        { options: optionsFor(server), args: { sessionId, exit: how.includes("exit") } },
+      );
+      assert.deepEqual([ended.code, ended.timedOut, ended.stderr], [0, false, ""]);
+      assert.ok(ended.ms < 1500, `${ended.ms} ms`);
+      assert.equal((await spansOf(sessionId)).length, 500);
+    });
+
+  test("a process that only calls init is not held open", async () => {
+    const ended = await run(({ fallom, options }) => fallom.init(options), { options: optionsFor(server) });
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    assert.ok(ended.ms < 1000, `${ended.ms} ms`);
+  });
+
+  test("a server that never answers delays the end by exitTimeoutMs and no more", async () => {
+    const hung = await startFallom();
+    await hung.setFaults([{ hang: true }]);
+    const ended = await run(
+      async ({ fallom, options }) => {
+        await fallom.init(options);
+        fallom.session({ configKey: "app", sessionId: "s" }).span("x").end();
+      },
+      { options: optionsFor(hung, { exitTimeoutMs: 300 }) },
+    );
+    assert.equal(ended.code, 0);
+    assert.ok(ended.ms >= 300 && ended.ms < 1500, `${ended.ms} ms`);
+    await hung.close();
+  });
+});
+
+test("the ledger balances at every moment", async () => {
+  const flaky = await startFallom();
+  await flaky.setFaults([{ path: "/v1/traces", status: 503, probability: 0.3 }]);
+  const ended = await run(
+    async ({ fallom, options }) => {
+      await fallom.init(options);
+      const session = fallom.session({ configKey: "app", sessionId: "s" });
+      const moments = [];
+      for (let i = 0; i < 300; i++) {
+        const span = session.span(`n-${i}`);
+        if (i % 10) span.end();
+        moments.push(fallom.stats());
+        if (i % 20 === 0) await new Promise(setImmediate);
+      }
+      const settling = fallom.flush().then(() => true);
+      while (!(await Promise.race([settling, new Promise((done) => setTimeout(done, 1))])))
+        moments.push(fallom.stats());
+      return [...moments, fallom.stats()];
+    },
+    { options: optionsFor(flaky, { retry: { baseMs: 5 }, batch: { maxSpans: 10, maxDelayMs: 1 } }) },
+  );
+  const moments = resultOf(ended);
+  for (const stats of moments) assertBalanced(stats);
+  const { started, open, delivered } = moments.at(-1);
+  assert.deepEqual([started, open, delivered], [300, 30, 270]);
+  await flaky.close();
+});
