@@ -153,7 +153,9 @@ for (const status of [401, 403]) {
     const locked = await startFallom({ key: "new" });
     await locked.setFaults([{ path: "/v1/traces", status, times: 1 }]);
     const ended = await runProgram(
-      child(refusedThenNew, { options: optionsFor(locked, { apiKey: "old-key" }) }),
+      child(refusedThenNew, {
+        options: optionsFor(locked, { apiKey: "old-key", transport: { maxConcurrent: 1 } }),
+      }),
     );
     const [refused, meanwhile, resumed] = resultOf(ended);
     assert.deepEqual([refused.dropped.unauthorized, refused.lastError.status], [3, status]);

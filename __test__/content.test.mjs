@@ -248,7 +248,8 @@ describe(`more than maxSpanBytes (${MAX_SPAN_BYTES})`, () => {
     assert.ok(spans.some(({ attributes }) => attributes["fallom.truncated_bytes"] === undefined));
     assert.equal(fallom.stats().dropped.total, 0);
     for (const { method, path, body_bytes } of await server.requests())
-      if (method === "POST" && path === "/v1/traces") assert.ok(body_bytes <= MAX_SPAN_BYTES, `${body_bytes}`);
+      if (method === "POST" && path === "/v1/traces")
+        assert.ok(body_bytes <= MAX_SPAN_BYTES, `${body_bytes}`);
   });
 
   async function ask(messages, answer) {

@@ -75,6 +75,8 @@ describe("a server that offers batches", () => {
     await learnt();
     record(MAX_SPANS + 10);
     await server.waitForSpans(MAX_SPANS);
+    // What has arrived is in flight until its answer has come.
+    while (counted("inFlight")) await new Promise(setImmediate);
     assert.deepEqual([counted("delivered"), counted("queued")], [MAX_SPANS, 10]);
     assert.deepEqual(await fallom.flush(), settled(10));
     assert.equal((await server.spans()).length, MAX_SPANS + 10);
@@ -128,10 +130,10 @@ describe("a server that is silent about batches", () => {
   test("gets single plain spans, over few connections", async () => {
     await serve({ batches: false, compression: false });
     await server.setNegotiation({ batches: "silent", compression: "silent" });
-    record(100);
-    assert.deepEqual(await fallom.flush(), settled(100));
+    record(40);
+    assert.deepEqual(await fallom.flush(), settled(40));
     const sent = await posts();
-    assert.equal(sent.length, 100);
+    assert.equal(sent.length, 40);
     for (const { content_type, content_encoding } of sent)
       assert.deepEqual([content_type, content_encoding ?? null], ["application/json", null]);
     assert.ok(new Set(sent.map(({ connection }) => connection)).size <= 4 + 2);

@@ -33,7 +33,9 @@ function indiscreet(call) {
 
 /** The program: an application that uses all there is. It sees only what it is given. */
 async function application({ fallom, prompts, wrapTraced, options, args: { baseURL, support, mark } }) {
-  const { Mastra, line, makeAgent, makeStore, makeTool, modelOf, once, z } = await import(`${support}mastra.mjs`);
+  const { Mastra, line, makeAgent, makeStore, makeTool, modelOf, once, z } = await import(
+    `${support}mastra.mjs`
+  );
   const hidden = (place) => `needle-${place}-${mark}`;
   await fallom.init(options);
   const session = fallom.session({ configKey: "c", sessionId: "s", customerId: "customer" });
@@ -45,7 +47,8 @@ async function application({ fallom, prompts, wrapTraced, options, args: { baseU
     for await (const chunk of stream.fullStream) void chunk;
   };
   const inputSchema = z.object({ id: z.string() });
-  const tool = (id, execute, more) => makeTool({ id, description: hidden("description"), inputSchema, execute, ...more });
+  const tool = (id, execute, more) =>
+    makeTool({ id, description: hidden("description"), inputSchema, execute, ...more });
   const fails = () => {
     const error = new RangeError(hidden("tool-error"), { cause: new Error(hidden("cause")) });
     throw Object.assign(error, { detail: hidden("detail") });
@@ -55,7 +58,12 @@ async function application({ fallom, prompts, wrapTraced, options, args: { baseU
   const question = [{ role: "user", content: hidden("message") }];
 
   // Agents: both ways, with tools that work and that fail, and a sub-agent.
-  const billing = makeAgent({ name: "Sub", description: "d", instructions: hidden("sub-instructions"), model });
+  const billing = makeAgent({
+    name: "Sub",
+    description: "d",
+    instructions: hidden("sub-instructions"),
+    model,
+  });
   const open = agentWith(
     { works: tool("works", () => ({ secret: hidden("tool-result") })), fails: tool("fails", fails) },
     { agents: { sub: session.wrapMastraAgent(billing) } },
@@ -116,7 +124,9 @@ describe(`content capture, with Mastra ${LINE}`, () => {
   async function run({ env, ...options }) {
     await server.reset();
     const system_prompt = "You are discreet. {{name}}";
-    await server.setCatalog({ prompts: [{ key: "secretive", version: 4, system_prompt, user_template: "" }] });
+    await server.setCatalog({
+      prompts: [{ key: "secretive", version: 4, system_prompt, user_template: "" }],
+    });
     const support = new URL("support/", import.meta.url).href;
     const program = child(application, {
       options: optionsFor(server, { debug: true, ...options }),
@@ -131,7 +141,10 @@ describe(`content capture, with Mastra ${LINE}`, () => {
   for (const [how, settings] of [
     ["by the option", { captureContent: false }],
     ["by the environment", { env: { FALLOM_CAPTURE_CONTENT: "0" } }],
-    ["by the environment, against the option", { captureContent: true, env: { FALLOM_CAPTURE_CONTENT: "no" } }],
+    [
+      "by the environment, against the option",
+      { captureContent: true, env: { FALLOM_CAPTURE_CONTENT: "no" } },
+    ],
   ]) {
     test(`switched off ${how}: not a word leaves, and all numbers do`, async () => {
       const { spans, bytes, said } = await run(settings);
@@ -143,19 +156,16 @@ describe(`content capture, with Mastra ${LINE}`, () => {
           assert.equal(attributes[content], undefined, `${content} of ${name}`);
       }
       assertNumbers(spans);
-      assert.deepEqual(
-        errorsOf(spans),
-        [
-          "agent.Open.generate: APICallError (HTTP 503)",
-          "agent.Open.stream: APICallError (HTTP 503)",
-          "agent.Open.stream: the process ended before the span did",
-          "fails: RangeError",
-          "left open: the process ended before the span did",
-          "step: TypeError",
-          "tool.fails: RangeError",
-          "tool.fails: RangeError",
-        ],
-      );
+      assert.deepEqual(errorsOf(spans), [
+        "agent.Open.generate: APICallError (HTTP 503)",
+        "agent.Open.stream: APICallError (HTTP 503)",
+        "agent.Open.stream: the process ended before the span did",
+        "fails: RangeError",
+        "left open: the process ended before the span did",
+        "step: TypeError",
+        "tool.fails: RangeError",
+        "tool.fails: RangeError",
+      ]);
     });
   }
 
@@ -199,15 +209,18 @@ function assertNumbers(spans) {
   assert.equal(agent.model, "gpt-4o-mini-2024-07-18");
   assert.deepEqual([agent.prompt_key, agent.prompt_version], ["secretive", 4]);
   assert.deepEqual([raw(agent, "usage").inputTokens, raw(agent, "usage").outputTokens], [200, 40]);
-  assert.deepEqual(
-    [raw(agent, "metadata").finishReason, raw(agent, "metadata").toolCallCount],
-    ["stop", 3],
-  );
+  assert.deepEqual([raw(agent, "metadata").finishReason, raw(agent, "metadata").toolCallCount], ["stop", 3]);
   assert.ok(raw(agent, "timings").phases.length > 0);
   assert.ok(agent.duration_ms > 0);
   assert.equal(agent.customer_id, "customer");
   const names = new Set(spans.map(({ name }) => name));
-  for (const name of ["agent.Sub.generate", "tool.works", "tool.fails", "tool.agent-sub", "agent.Waits.approveToolCall"])
+  for (const name of [
+    "agent.Sub.generate",
+    "tool.works",
+    "tool.fails",
+    "tool.agent-sub",
+    "agent.Waits.approveToolCall",
+  ])
     assert.ok(names.has(name), `${name} among ${[...names]}`);
   const step = spans.find(({ name }) => name === "step");
   assert.equal(step.attributes.chosen, "by the user");

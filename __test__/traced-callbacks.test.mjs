@@ -68,7 +68,10 @@ setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc");
 
 /** The same run, untraced and traced: both must be equal in all that the user sees. */
-async function bothWays(method, { reply = tellsStatus, execute, options = () => ({}), agentOptions = () => ({}) }) {
+async function bothWays(
+  method,
+  { reply = tellsStatus, execute, options = () => ({}), agentOptions = () => ({}) },
+) {
   const seen = [];
   for (const isTraced of [false, true]) {
     const log = [];
@@ -88,7 +91,16 @@ function noting(log, label, give = () => undefined) {
     name,
     (argument, ...rest) => {
       const { type, finishReason, text, payload } = argument;
-      log.push([label, name, Object.keys(argument).sort().join(), type, finishReason, text, payload?.text, rest.length]);
+      log.push([
+        label,
+        name,
+        Object.keys(argument).sort().join(),
+        type,
+        finishReason,
+        text,
+        payload?.text,
+        rest.length,
+      ]);
       return give(name);
     },
   ]);
@@ -119,7 +131,9 @@ for (const method of ["generate", "stream"]) {
         agentOptions: (log) => defaultsOf({ ...once, ...noting(log, "default") }),
       });
       const called = calledIn(log);
-      assert.ok(called.has("call onFinish") && !called.has("default onFinish") && called.has("default onStepFinish"));
+      assert.ok(
+        called.has("call onFinish") && !called.has("default onFinish") && called.has("default onStepFinish"),
+      );
     });
 
     test("on failure: the same, with the same error", async () => {
@@ -214,18 +228,12 @@ for (const method of ["generate", "stream"]) {
       test("one that forbids the call does, and the span tells what the model got instead", async () => {
         const { spans } = await bothWays(method, {
           execute: () => assert.fail("the tool ran"),
-          options: () => ({ hooks: { beforeToolCall: async () => ({ proceed: false, output: "Not today." }) } }),
+          options: () => ({
+            hooks: { beforeToolCall: async () => ({ proceed: false, output: "Not today." }) },
+          }),
         });
         const tool = named(await spans(2), "tool.get_order_status");
         assert.deepEqual([tool.status, raw(tool, "response")], ["OK", "Not today."]);
-      });
-
-      test("one that changes the input: the span tells what the tool got", async () => {
-        const { spans, outcome } = await bothWays(method, {
-          options: () => ({ hooks: { beforeToolCall: () => ({ input: { orderId: "999" } }) } }),
-        });
-        const tool = named(await spans(2), "tool.get_order_status");
-        assert.match(outcome.text, new RegExp(raw(tool, "request").orderId));
       });
 
       for (const [name, fail] of [

@@ -25,7 +25,12 @@ describe(`generate, with Mastra ${line}`, () => {
   let scene;
 
   before(async () => {
-    const prompt = { key: "variant-a", version: 1, system_prompt: "You help {{company}}.", user_template: "" };
+    const prompt = {
+      key: "variant-a",
+      version: 1,
+      system_prompt: "You help {{company}}.",
+      user_template: "",
+    };
     const variants = [{ prompt_key: "variant-a", prompt_version: null, weight: 100 }];
     const prompt_ab_tests = [{ key: "support-agent-test", version: 1, variants }];
     scene = await startScene({ catalog: { prompts: [prompt], prompt_ab_tests } });
@@ -198,7 +203,10 @@ describe(`generate, with Mastra ${line}`, () => {
       ],
     );
     const [first, second, tool] = phases;
-    assert.ok(first.durationMs >= 28 && second.durationMs >= 28 && tool.durationMs >= 18, JSON.stringify(phases));
+    assert.ok(
+      first.durationMs >= 28 && second.durationMs >= 28 && tool.durationMs >= 18,
+      JSON.stringify(phases),
+    );
     assert.ok(first.endMs <= tool.startMs && tool.endMs <= second.startMs, JSON.stringify(phases));
     assert.deepEqual(toolTimings, [
       { name: "get_order_status", startTime: tool.startMs, endTime: tool.endMs, duration: tool.durationMs },

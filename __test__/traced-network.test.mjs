@@ -41,9 +41,22 @@ describe(`network, with Mastra ${line}`, () => {
     const { session, spans } = scene.conversation();
     scene.says(reply);
     const model = modelOf(scene.model);
-    const helper = makeAgent({ id: "helper", name: "Helper", description: "helps", instructions: "You help.", model });
+    const helper = makeAgent({
+      id: "helper",
+      name: "Helper",
+      description: "helps",
+      instructions: "You help.",
+      model,
+    });
     const agents = { helper: wrapped ? session.wrapMastraAgent(helper) : helper };
-    const agent = makeAgent({ id: "net", name: "Net", instructions: "You route.", model, agents, ...(memory && { memory }) });
+    const agent = makeAgent({
+      id: "net",
+      name: "Net",
+      instructions: "You route.",
+      model,
+      agents,
+      ...(memory && { memory }),
+    });
     const thread = `thread-${++threads}`;
     const options = { memory: { thread, resource: "resource" }, maxSteps: 3 };
     return { session, spans, agent, traced: session.wrapMastraAgent(agent), options };
@@ -64,7 +77,10 @@ describe(`network, with Mastra ${line}`, () => {
     assert.equal(text, result.result);
     assert.equal(object.primitiveId, result.primitiveId);
     const { inputTokens, outputTokens } = await stream.usage;
-    assert.deepEqual([raw(span, "usage").inputTokens, raw(span, "usage").outputTokens], [inputTokens, outputTokens]);
+    assert.deepEqual(
+      [raw(span, "usage").inputTokens, raw(span, "usage").outputTokens],
+      [inputTokens, outputTokens],
+    );
   });
 
   test("its span ends though nobody reads it, and it can still be read", async () => {

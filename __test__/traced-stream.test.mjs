@@ -135,7 +135,9 @@ describe(`stream, with Mastra ${line}`, () => {
   test("a list of fallback models: the span names the one that answered, and is OK", async () => {
     const { session, spans } = scene.conversation();
     scene.says((call) => (call.model === "gpt-4o" ? { status: 500 } : "Here I am."));
-    const agent = session.wrapMastraAgent(makeAgent({ model: fallbacks(scene.model, "gpt-4o", "gpt-4o-mini") }));
+    const agent = session.wrapMastraAgent(
+      makeAgent({ model: fallbacks(scene.model, "gpt-4o", "gpt-4o-mini") }),
+    );
     assert.equal(await (await agent.stream("Hi", once)).text, "Here I am.");
 
     const [span] = await spans(1);
@@ -144,10 +146,40 @@ describe(`stream, with Mastra ${line}`, () => {
     assert.deepEqual(tokens(span), [20, 10, 30]);
   });
 
+  test("a function that names the models: the same", async () => {
+    const { session, spans } = scene.conversation();
+    scene.says((call) => (call.model === "gpt-4o" ? { status: 500 } : "Here I am."));
+    // On 0.24, a function names one model.
+    const [dead, ...rest] = fallbacks(scene.model, "gpt-4o", "gpt-4o-mini");
+    const model = () => (line === "1" ? [dead, ...rest] : rest[0].model);
+    const stream = await session.wrapMastraAgent(makeAgent({ model })).stream("Hi", once);
+    assert.equal(await stream.text, "Here I am.");
+
+    const [span] = await spans(1);
+    assert.deepEqual([span.status, span.model], ["OK", "gpt-4o-mini-2024-07-18"]);
+  });
+
+  if (line === "1") {
+    test("a run with fallback models that fails for another reason: an error", async () => {
+      const { session, spans } = scene.conversation();
+      scene.says(() => "Hello!");
+      const agent = session.wrapMastraAgent(
+        makeAgent({ model: fallbacks(scene.model, "gpt-4o", "gpt-4o-mini") }),
+      );
+      const prepareStep = () => assert.fail("not prepared");
+      await read((await agent.stream("Hi", { ...once, prepareStep })).fullStream).catch(() => {});
+
+      const [span] = await spans(1);
+      assert.deepEqual([span.status, span.error_message], ["ERROR", "not prepared"]);
+    });
+  }
+
   test("a list of fallback models that all fail: an error", async () => {
     const { session, spans } = scene.conversation();
     scene.says(() => ({ status: 500 }));
-    const agent = session.wrapMastraAgent(makeAgent({ model: fallbacks(scene.model, "gpt-4o", "gpt-4o-mini") }));
+    const agent = session.wrapMastraAgent(
+      makeAgent({ model: fallbacks(scene.model, "gpt-4o", "gpt-4o-mini") }),
+    );
     const stream = await agent.stream("Hi", once);
     await read(stream.fullStream).catch(() => {});
 

@@ -96,7 +96,11 @@ describe(`suspended and resumed, with Mastra ${line}`, () => {
       "agent.SupportAgent.stream < -",
       "tool.cancel_order < agent.SupportAgent.approveToolCall",
     ]);
-    const [, approved] = assertOneStory(sent, "agent.SupportAgent.stream", "agent.SupportAgent.approveToolCall");
+    const [, approved] = assertOneStory(
+      sent,
+      "agent.SupportAgent.stream",
+      "agent.SupportAgent.approveToolCall",
+    );
     assert.equal(raw(approved, "request"), undefined);
     const tool = named(sent, "tool.cancel_order");
     assert.deepEqual([raw(tool, "request"), raw(tool, "response")], [{ orderId: "7" }, { cancelled: "7" }]);
@@ -207,6 +211,21 @@ describe(`suspended and resumed, with Mastra ${line}`, () => {
       });
     }
 
+    test("streamUntilIdle, resumed with resumeStreamUntilIdle", async () => {
+      const { traced, spans } = cancelling(asksForData());
+      const stream = await traced.streamUntilIdle("Cancel order 7");
+      await read(stream.fullStream);
+      await spans(2);
+      const resumed = await traced.resumeStreamUntilIdle({ sure: true }, { runId: stream.runId });
+      await read(resumed.fullStream);
+
+      assertOneStory(
+        await spans(4),
+        "agent.SupportAgent.streamUntilIdle",
+        "agent.SupportAgent.resumeStreamUntilIdle",
+      );
+    });
+
     test("a generate whose tool asks for data, resumed with them", async () => {
       const { traced, spans } = cancelling(asksForData());
       const { runId } = await traced.generate("Cancel order 7");
@@ -214,7 +233,11 @@ describe(`suspended and resumed, with Mastra ${line}`, () => {
       assert.equal(result.text, "It is cancelled.");
 
       const sent = await spans(4);
-      const [, second] = assertOneStory(sent, "agent.SupportAgent.generate", "agent.SupportAgent.resumeGenerate");
+      const [, second] = assertOneStory(
+        sent,
+        "agent.SupportAgent.generate",
+        "agent.SupportAgent.resumeGenerate",
+      );
       assert.deepEqual(raw(second, "request"), { sure: true });
     });
 

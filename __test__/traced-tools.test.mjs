@@ -1,11 +1,20 @@
 // Tools and sub-agents in a trace: what ran, with what, for how long, below what.
 
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { prompts } from "@fallom/trace";
-import { line, makeAgent, makeTool, modelOf, once, z } from "./support/mastra.mjs";
-import { read, startScene } from "./support/scene.mjs";
+import {
+  createStep,
+  createWorkflow,
+  line,
+  makeAgent,
+  makeTool,
+  modelOf,
+  once,
+  z,
+} from "./support/mastra.mjs";
+import { deferred, read, startScene } from "./support/scene.mjs";
 import { named, parentOf, raw, shape } from "./support/spans.mjs";
 
 /** A tool of one text argument. */
@@ -40,6 +49,7 @@ for (const method of ["generate", "stream"]) {
 
   describe(`tools of ${method}, with Mastra ${line}`, () => {
     test("side by side: each has its own arguments, result and duration", async () => {
+      const quickIsDone = deferred();
       const { traced, spans } = scene.traced(
         calling(
           { id: `quick-${method}`, name: "quick", args: { id: "q" } },
@@ -47,8 +57,16 @@ for (const method of ["generate", "stream"]) {
         ),
         {
           tools: {
-            quick: tool("quick", async ({ id }) => ({ id, after: await sleep(30, 30) })),
-            slow: tool("slow", async ({ id }) => ({ id, after: await sleep(80, 80) })),
+            quick: tool("quick", async ({ id }) => {
+              await sleep(30);
+              quickIsDone.resolve();
+              return { id, is: "quick" };
+            }),
+            slow: tool("slow", async ({ id }) => {
+              await quickIsDone.promise;
+              await sleep(50);
+              return { id, is: "slow" };
+            }),
           },
         },
       );
@@ -57,11 +75,14 @@ for (const method of ["generate", "stream"]) {
       const sent = await spans(3);
       assert.deepEqual(shape(sent), [`${AGENT} < -`, `tool.quick < ${AGENT}`, `tool.slow < ${AGENT}`]);
       const [quick, slow] = ["tool.quick", "tool.slow"].map((name) => named(sent, name));
-      assert.deepEqual([raw(quick, "request"), raw(quick, "response")], [{ id: "q" }, { id: "q", after: 30 }]);
-      assert.deepEqual([raw(slow, "request"), raw(slow, "response")], [{ id: "s" }, { id: "s", after: 80 }]);
-      assert.ok(quick.duration_ms >= 28 && quick.duration_ms < 75, `quick: ${quick.duration_ms} ms`);
-      assert.ok(slow.duration_ms >= 78, `slow: ${slow.duration_ms} ms`);
-      assert.ok(quick.end_time < slow.end_time);
+      assert.deepEqual(
+        [raw(quick, "request"), raw(quick, "response")],
+        [{ id: "q" }, { id: "q", is: "quick" }],
+      );
+      assert.deepEqual([raw(slow, "request"), raw(slow, "response")], [{ id: "s" }, { id: "s", is: "slow" }]);
+      assert.ok(quick.duration_ms >= 28, `quick: ${quick.duration_ms} ms`);
+      const later = Date.parse(slow.end_time) - Date.parse(quick.end_time);
+      assert.ok(later >= 48, `slow ended ${later} ms later`);
       assert.deepEqual(
         [quick, slow].map(({ attributes }) => attributes["fallom.tool_call_id"]),
         [`quick-${method}`, `slow-${method}`],
@@ -167,6 +188,60 @@ for (const method of ["generate", "stream"]) {
       assert.deepEqual(raw(named(await spans(2), "tool.look"), "response"), { id: "1" });
       assert.equal(look.execute, execute);
     });
+
+    test("a workflow that runs as a tool; 0.24 lets nobody time it, and the span says so", async () => {
+      const schema = z.object({ id: z.string() });
+      const step = createStep({
+        id: "step",
+        inputSchema: schema,
+        outputSchema: schema,
+        execute: async ({ inputData }) => ({ id: `${inputData.id} done` }),
+      });
+      const workflow = createWorkflow({
+        id: "flow",
+        description: "Flows",
+        inputSchema: schema,
+        outputSchema: schema,
+      });
+      const { traced, spans } = scene.traced(
+        calling({ name: "workflow-flow", args: line === "1" ? { inputData: { id: "1" } } : { id: "1" } }),
+        { workflows: { flow: workflow.then(step).commit() } },
+      );
+      assert.equal(await run[method](traced, "Go"), "Done.");
+
+      const sent = await spans(2);
+      const flow = named(sent, "tool.workflow-flow");
+      assert.equal(parentOf(sent, flow), AGENT);
+      const { result } = raw(flow, "response");
+      assert.deepEqual(line === "1" ? result : result.result, { id: "1 done" });
+      assert.equal(flow.attributes["fallom.timing"], line === "1" ? undefined : "approximate");
+    });
+
+    test("of many runs at once: each is below its own", async () => {
+      const { traced, spans } = scene.traced(
+        (call) => {
+          const [, id] = /(\d+)/.exec(call.lastUser);
+          if (call.toolResults.length) return { text: `Done ${id}.`, delayMs: Number(id) % 7 };
+          return { toolCalls: [{ name: "look", args: { id } }], delayMs: Number(id) % 5 };
+        },
+        { tools: { look: tool("look", ({ id }) => sleep(Number(id) % 3, { id })) } },
+      );
+      const ids = Array.from({ length: 12 }, (_, i) => String(i + 1));
+      const texts = await Promise.all(ids.map((id) => run[method](traced, `Look for ${id}`)));
+      assert.deepEqual(
+        texts,
+        ids.map((id) => `Done ${id}.`),
+      );
+
+      const sent = await spans(24);
+      for (const look of sent.filter(({ kind }) => kind === "tool")) {
+        const agent = sent.find((span) => span.span_id === look.parent_span_id);
+        assert.equal(agent.trace_id, look.trace_id);
+        assert.equal(raw(agent, "request")[0].content, `Look for ${raw(look, "request").id}`);
+        assert.equal(raw(agent, "response").toolResults[0].result.id, raw(look, "response").id);
+      }
+      assert.equal(new Set(sent.map((span) => span.trace_id)).size, 12);
+    });
   });
 
   describe(`a sub-agent of ${method}, with Mastra ${line}`, () => {
@@ -191,7 +266,10 @@ for (const method of ["generate", "stream"]) {
         model,
         tools: { policy: tool("policy", () => sleep(5, "refunds are fine")) },
       });
-      const agent = makeAgent({ model, agents: { billing: wrap ? session.wrapMastraAgent(billing) : billing } });
+      const agent = makeAgent({
+        model,
+        agents: { billing: wrap ? session.wrapMastraAgent(billing) : billing },
+      });
       return session.wrapMastraAgent(agent);
     }
     const tokens = (span) => [raw(span, "usage").inputTokens, raw(span, "usage").outputTokens];
@@ -238,13 +316,21 @@ for (const method of ["generate", "stream"]) {
         const [, expert] = /^You know (\w+)/.exec(call.system) ?? [];
         if (expert) return { text: `As for ${expert}: fine.`, delayMs: expert === "billing" ? 30 : 5 };
         if (call.toolResults.length) return "Fine.";
-        return { toolCalls: ["billing", "shipping"].map((key) => ({ name: `agent-${key}`, args: { prompt } })) };
+        return {
+          toolCalls: ["billing", "shipping"].map((key) => ({ name: `agent-${key}`, args: { prompt } })),
+        };
       });
       const model = modelOf(scene.model);
       const experts = ["shipping", "billing"].map((key) => [
         key,
         session.wrapMastraAgent(
-          makeAgent({ id: `${key}-id`, name: `The ${key}`, description: key, instructions: `You know ${key}.`, model }),
+          makeAgent({
+            id: `${key}-id`,
+            name: `The ${key}`,
+            description: key,
+            instructions: `You know ${key}.`,
+            model,
+          }),
         ),
       ]);
       const agent = makeAgent({ model, agents: Object.fromEntries(experts) });
@@ -268,9 +354,17 @@ for (const method of ["generate", "stream"]) {
         return call.toolResults.length ? "Yes." : { toolCalls: [ASK] };
       });
       const model = modelOf(scene.model);
-      const billing = makeAgent({ name: "Billing", description: "b", instructions: "You know billing.", model });
+      const billing = makeAgent({
+        name: "Billing",
+        description: "b",
+        instructions: "You know billing.",
+        model,
+      });
       const agents = { billing: session.wrapMastraAgent(billing) };
-      await run[method](session.wrapMastraAgent(makeAgent({ instructions: system, model, agents })), "Refund me");
+      await run[method](
+        session.wrapMastraAgent(makeAgent({ instructions: system, model, agents })),
+        "Refund me",
+      );
 
       const sent = await spans(3);
       assert.equal(named(sent, AGENT).prompt_key, "support");
@@ -284,5 +378,8 @@ for (const method of ["generate", "stream"]) {
 }
 
 function assertInside(span, outer) {
-  assert.ok(span.start_time >= outer.start_time && span.end_time <= outer.end_time, `${span.name} lies inside`);
+  assert.ok(
+    span.start_time >= outer.start_time && span.end_time <= outer.end_time,
+    `${span.name} lies inside`,
+  );
 }

@@ -14,7 +14,7 @@ use crate::diagnostics::{debug, set_debug, warn_once};
 use crate::linking::Linking;
 use crate::pipeline::{Encoder, FlushResult, Pipeline, Stats};
 use crate::refresh::{Catalog, Miss, Read};
-use crate::settings::{Endpoint, Environment, Settings};
+use crate::settings::{Environment, Own, Settings};
 use crate::suspended::SuspendedRuns;
 use crate::transport::Http;
 use crate::wire::fallom::PromptLink;
@@ -38,6 +38,8 @@ pub struct Core {
     initialized: AtomicBool,
     pipeline: Pipeline,
     catalog: Catalog,
+    own_prompts: Mutex<Own>,
+    own_configs: Mutex<Own>,
     linking: Arc<Linking>,
     suspended: SuspendedRuns,
 }
@@ -91,6 +93,7 @@ fn first_settings(options: &str, environment: &Environment) -> Result<Settings, 
 /// As [`init`].
 pub fn init_catalog(read: &Read, options: &str, environment: &Environment) -> Result<(), String> {
     let _starting = STARTING.lock();
+    let own = Own::from_options(options, environment)?;
     let core = match running() {
         Some(core) => core,
         // Without a key of its own, tracing stays off until `init`.
@@ -99,9 +102,11 @@ pub fn init_catalog(read: &Read, options: &str, environment: &Environment) -> Re
             None => return Ok(()),
         },
     };
-    let variable = if *read == Read::Prompts { "FALLOM_PROMPTS_URL" } else { "FALLOM_CONFIGS_URL" };
-    let endpoint = Endpoint::from_options(options, environment, variable, &core.catalog.endpoint(read))?;
-    core.catalog.reconfigure(read, endpoint);
+    {
+        let mut named = core.own(read).lock();
+        *named = own.or(&named);
+    }
+    core.aim(read);
     Ok(())
 }
 
@@ -129,6 +134,8 @@ impl Core {
             catalog: Catalog::start(&runtime, &settings, http),
             settings: RwLock::new(settings),
             initialized: AtomicBool::new(initialized),
+            own_prompts: Mutex::default(),
+            own_configs: Mutex::default(),
             linking,
             suspended: SuspendedRuns::default(),
             runtime,
@@ -140,9 +147,22 @@ impl Core {
         let settings = Arc::new(settings);
         *self.settings.write() = Arc::clone(&settings);
         self.catalog.set_timing(&settings);
-        self.catalog.reconfigure(&Read::Prompts, settings.prompts.clone());
-        self.catalog.reconfigure(&Read::Configs, settings.configs.clone());
+        self.aim(&Read::Prompts);
+        self.aim(&Read::Configs);
         self.pipeline.reconfigure(settings);
+    }
+
+    fn own(&self, read: &Read) -> &Mutex<Own> {
+        if *read == Read::Prompts { &self.own_prompts } else { &self.own_configs }
+    }
+
+    /// Has a service read from where all that was said of it puts it.
+    fn aim(&self, read: &Read) {
+        let settings = Arc::clone(&self.settings.read());
+        let general = if *read == Read::Prompts { &settings.prompts } else { &settings.configs };
+        let mut endpoint = self.own(read).lock().over(general);
+        endpoint.api_key = endpoint.api_key.filter(|_| settings.enabled);
+        self.catalog.reconfigure(read, endpoint);
     }
 
     /// Counts a span as open. Nothing if it is not to be recorded at all.

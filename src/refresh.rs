@@ -87,11 +87,6 @@ impl Catalog {
         self.runtime.spawn(async move { reader.read(&read, Instant::now()).await });
     }
 
-    /// The endpoint that a service is read from now.
-    pub fn endpoint(&self, read: &Read) -> Endpoint {
-        self.reader.service(read).source().endpoint.clone()
-    }
-
     /// # Errors
     /// [`Miss`]: what to read first, or the error for the user.
     pub fn prompt(

@@ -26,6 +26,15 @@ pub struct Endpoint {
     pub api_key: Option<String>,
 }
 
+/// What `prompts.init` or `models.init` named for its service. It beats what `init` says, before or after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    url: Option<String>,
+    api_key: Option<String>,
+    /// Where there is no other: the environment's.
+    last_key: Option<String>,
+}
+
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -151,8 +160,7 @@ impl Settings {
         let mut endpoint = |option: &str, current: &Endpoint, given: &Endpoint| -> Checked<Endpoint> {
             Ok(Endpoint {
                 url: fields.url(option)?.unwrap_or_else(|| current.url.clone()),
-                api_key: (new_key.clone().or(current.api_key.clone()).or(given.api_key.clone()))
-                    .filter(|_| self.enabled),
+                api_key: new_key.clone().or(current.api_key.clone()).or(given.api_key.clone()),
             })
         };
         let settings = Settings {
@@ -187,28 +195,39 @@ impl Settings {
     }
 }
 
-impl Endpoint {
+impl Own {
     /// Checks the options of `prompts.init` or `models.init`: `{ apiKey?, baseUrl? }`.
     ///
     /// # Errors
     /// As [`Settings::from_options`].
-    pub fn from_options(
-        options: &str,
-        environment: &Environment,
-        variable: &str,
-        current: &Endpoint,
-    ) -> Checked<Self> {
+    pub fn from_options(options: &str, environment: &Environment) -> Checked<Self> {
         let mut fields = Fields::of_object("", options)?;
-        let url = fields.url("baseUrl")?;
-        let endpoint = Endpoint {
-            url: base_url(url, environment, variable, &current.url),
-            api_key: fields
-                .text("apiKey")?
-                .or_else(|| environment.text("FALLOM_API_KEY"))
-                .or_else(|| current.api_key.clone()),
+        let own = Own {
+            url: fields.url("baseUrl")?,
+            api_key: fields.text("apiKey")?,
+            last_key: environment.text("FALLOM_API_KEY"),
         };
         fields.none_left()?;
-        Ok(endpoint)
+        Ok(own)
+    }
+
+    /// This, and what of an earlier one it does not name.
+    #[must_use]
+    pub fn or(self, earlier: &Own) -> Self {
+        Own {
+            url: self.url.or_else(|| earlier.url.clone()),
+            api_key: self.api_key.or_else(|| earlier.api_key.clone()),
+            last_key: self.last_key,
+        }
+    }
+
+    /// The service that `init` or the environment decided on, with what was named for it.
+    pub fn over(&self, general: &Endpoint) -> Endpoint {
+        let keys = [&self.api_key, &general.api_key, &self.last_key];
+        Endpoint {
+            url: self.url.as_ref().unwrap_or(&general.url).clone(),
+            api_key: keys.into_iter().flatten().next().cloned(),
+        }
     }
 }
 

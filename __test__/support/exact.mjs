@@ -6,7 +6,7 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /**
- * The span with its JSON texts read, ids and times replaced, and the waterfall taken out (see `timings.test`).
+ * The span with its JSON texts read, ids and times replaced, and the waterfall taken out.
  * @param {object} span
  * @param {Record<string, string>} [ids] names for ids that the test wants to see, by id
  */
@@ -30,7 +30,9 @@ export function exact(span, ids = {}) {
 }
 
 function named(span, ids, names) {
-  return Object.fromEntries(names.filter((name) => name in span).map((name) => [name, ids[span[name]] ?? "ID"]));
+  return Object.fromEntries(
+    names.filter((name) => name in span).map((name) => [name, ids[span[name]] ?? "ID"]),
+  );
 }
 
 function exactAttributes(attributes) {

@@ -1,11 +1,11 @@
 import { AsyncResource } from "node:async_hooks";
 import { setTimeout } from "node:timers";
 import type { Context } from "../../context";
-import type { AgentRun } from "./run";
 
-/** Runs that are open in this realm, by span and by Mastra's id of them: an index of live objects, nothing is queued. */
-const bySpan = new Map<string, AgentRun>();
-const byRunId = new Map<string, AgentRun>();
+/** A run, as far as it is found again here. */
+interface Run {
+  readonly span: { readonly spanId: string };
+}
 
 /** Timers are made in a scope of their own: made in a request's, one would hold that request's async state. */
 const scope = new AsyncResource("FallomAgentRun", { requireManualDestroy: true });
@@ -16,46 +16,53 @@ const scope = new AsyncResource("FallomAgentRun", { requireManualDestroy: true }
  */
 const LOOKS_MS = [20, 100, 500, 2000, 10_000];
 
-export function keepRun(run: AgentRun): void {
-  bySpan.set(run.span.spanId, run);
-}
+/** The runs that are open in this realm: an index of live objects, nothing is queued. */
+export class LiveRuns<R extends Run> {
+  private readonly bySpan = new Map<string, R>();
+  /** By Mastra's id of the run. */
+  private readonly byRunId = new Map<string, R>();
 
-/** Mastra has given the run its id. */
-export function nameRun(runId: string, run: AgentRun): void {
-  if (isLive(run)) byRunId.set(runId, run);
-}
+  keep(run: R): void {
+    this.bySpan.set(run.span.spanId, run);
+  }
 
-/** The run is over. Says whether it was open till now. */
-export function forgetRun(run: AgentRun, runId: string | undefined): boolean {
-  if (runId !== undefined && byRunId.get(runId) === run) byRunId.delete(runId);
-  return bySpan.delete(run.span.spanId);
-}
+  /** Mastra has given the run its id. */
+  name(runId: string, run: R): void {
+    if (this.has(run)) this.byRunId.set(runId, run);
+  }
 
-export function isLive(run: AgentRun): boolean {
-  return bySpan.has(run.span.spanId);
-}
+  /** The run is over. Says whether it was open till now. */
+  forget(run: R, runId: string | undefined): boolean {
+    if (runId !== undefined && this.byRunId.get(runId) === run) this.byRunId.delete(runId);
+    return this.bySpan.delete(run.span.spanId);
+  }
 
-export function runById(runId: string | undefined): AgentRun | undefined {
-  return runId === undefined ? undefined : byRunId.get(runId);
-}
+  has(run: R): boolean {
+    return this.bySpan.has(run.span.spanId);
+  }
 
-/** The run of which this span is the agent's own. */
-export function runOf(context: Context | undefined): AgentRun | undefined {
-  return context && bySpan.get(context.spanId);
-}
+  byId(runId: string | undefined): R | undefined {
+    return runId === undefined ? undefined : this.byRunId.get(runId);
+  }
 
-/** Whether an agent runs around this place, at whatever distance. */
-export function isInsideAgent(context: Context | undefined): boolean {
-  for (let at = context; at !== undefined; at = at.outer) if (bySpan.has(at.spanId)) return true;
-  return false;
-}
+  /** The run of which this span is the agent's own. */
+  of(context: Context | undefined): R | undefined {
+    return context && this.bySpan.get(context.spanId);
+  }
 
-/** Looks at a run again and again, ever more seldom, until `found` says so or the run is over. */
-export function lookAgain(run: AgentRun, found: () => boolean, onEnd: () => void): void {
-  const look = (at: number): void => {
-    const wait = LOOKS_MS[at];
-    if (wait === undefined || !isLive(run)) onEnd();
-    else setTimeout(() => (found() ? onEnd() : look(at + 1)), wait).unref();
-  };
-  scope.runInAsyncScope(look, undefined, 0);
+  /** Whether an agent runs around this place, at whatever distance. */
+  isAround(context: Context | undefined): boolean {
+    for (let at = context; at !== undefined; at = at.outer) if (this.bySpan.has(at.spanId)) return true;
+    return false;
+  }
+
+  /** Looks at a run again and again, ever more seldom, until `found` says so or the run is over. */
+  lookAgain(run: R, found: () => boolean, onEnd: () => void): void {
+    const look = (at: number): void => {
+      const wait = LOOKS_MS[at];
+      if (wait === undefined || !this.has(run)) onEnd();
+      else setTimeout(() => (found() ? onEnd() : look(at + 1)), wait).unref();
+    };
+    scope.runInAsyncScope(look, undefined, 0);
+  }
 }

@@ -1,6 +1,14 @@
+import type { Method } from "./methods";
 import { type Fields, field, isObject, isPromise, quietly } from "./read";
-import type { AgentRun } from "./run";
-import { toolHooks, tracedCopies } from "./tools";
+import { type ToolOwner, toolHooks, tracedCopies } from "./tools";
+
+/** A run, as far as its options are made here. */
+interface Run {
+  readonly call: { readonly method: Method; readonly agent: object };
+  callbacks(): Record<string, (argument: unknown) => void>;
+  /** The run that the tools belong to by now. */
+  goingOn(): ToolOwner;
+}
 
 /** What must be asked of the agent before its options can be made. */
 interface Asked {
@@ -14,7 +22,7 @@ interface Asked {
  * The arguments of the call with our callbacks in its options, chained before the user's own: a callback given with
  * a call replaces the default one, so that is chained, too. A promise where the agent's answers are.
  */
-export function tracedArguments(run: AgentRun, args: unknown[]): unknown[] | PromiseLike<unknown[]> {
+export function tracedArguments(run: Run, args: unknown[]): unknown[] | PromiseLike<unknown[]> {
   const { method, agent } = run.call;
   const options = args[method.optionsAt];
   // A network takes no callbacks; what is no object is Mastra's to refuse.
@@ -54,7 +62,7 @@ function fulfilled(settled: PromiseSettledResult<unknown> | undefined): unknown 
   return settled?.status === "fulfilled" ? settled.value : undefined;
 }
 
-function ours(run: AgentRun, options: unknown, { defaults, tools }: Asked): Fields {
+function ours(run: Run, options: unknown, { defaults, tools }: Asked): Fields {
   const users = (name: string): unknown => field(options, name) ?? field(defaults, name);
   const added: Fields = {};
   for (const [name, callback] of Object.entries(run.callbacks()))
@@ -78,7 +86,7 @@ function hooksOf(agent: object, users: unknown): Fields {
 }
 
 /** Same-named copies take the place of the agent's own tools; the user's toolsets come after, as they would. */
-function toolsets(run: AgentRun, users: unknown, tools: unknown): Fields {
+function toolsets(run: Run, users: unknown, tools: unknown): Fields {
   const owner = () => run.goingOn();
   const given = Object.entries((isObject(users) ? users : {}) as Fields);
   const copies = given.map(([set, members]) => [set, tracedCopies(owner, members)] as const);

@@ -74,13 +74,24 @@ export class Report {
   private common(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
     return {
       endMs,
-      model: modelsOf(result).modelId ?? modelsOf(this.steps.at(-1)?.step).modelId ?? this.askedModel,
+      model: this.model(result),
       timeToFirstTokenMs: this.timeToFirstToken(),
       attributes: this.attributes(result),
       usageJson: usage && JSON.stringify(usage),
       timingsJson: this.timings(endMs),
       linkTexts: this.linkTexts(result),
     };
+  }
+
+  /**
+   * The model that answered, else the one asked for. A turn that was cut short has a response, too, of Mastra's own
+   * making; that it has no usage tells it from an answer.
+   */
+  private model(result: unknown): string | undefined {
+    const steps = [...this.steps.map(({ step }) => step), ...list(field(result, "steps"))];
+    const answered = steps.findLast((step) => pickUsage(field(step, "usage")) !== undefined);
+    const told = [answered, result, steps.at(-1)].map((from) => modelsOf(from).modelId);
+    return told.find((modelId) => modelId !== undefined) ?? this.askedModel;
   }
 
   private request(input: unknown): string | undefined {

@@ -6,7 +6,7 @@ import { identityOf } from "../../identity";
 import { abandonWith } from "../../open-spans";
 import { type OpenSpan, startSpan } from "../../span";
 import { messageTexts } from "./link";
-import { forgetRun, isInsideAgent, isLive, keepRun, lookAgain, nameRun, runById, runOf } from "./live";
+import { LiveRuns } from "./live";
 import type { Method } from "./methods";
 import { tracedArguments } from "./options";
 import { pickUsage, sumUsage, toolPart, type Usage, usageOf } from "./pick";
@@ -33,6 +33,12 @@ const FIRST_TOKENS = new Set([
 
 /** Mastra 0.24 says so when `generate` ends without an answer because a tool waits for approval. */
 const NO_ANSWER = /^promise '\w+' was not resolved or rejected/;
+
+/** The error of a stream that tells none. */
+const BROKE_OFF = new Error("the model's answer broke off");
+
+/** The runs of this realm. */
+const live = new LiveRuns<AgentRun>();
 
 /** Runs the method, traced. What it gives or throws is what the caller gets. */
 export function traceCall(call: Call, args: unknown[]): unknown {
@@ -71,7 +77,7 @@ export class AgentRun {
     const name = text(field(agent, "name")) ?? text(field(agent, "id")) ?? "agent";
     const before = method.resumes ? suspendedBefore(text(field(options, "runId"))) : undefined;
     const outer = before ? undefined : current(identityOf(session).context.sessionId);
-    this.parent = runOf(outer);
+    this.parent = live.of(outer);
     this.asTool = this.parent?.tools.adopt(messageTexts(args[0])[0]);
     this.span = startSpan({
       session,
@@ -85,11 +91,11 @@ export class AgentRun {
     this.report = new Report(this.span, agent, method, this.tools.times, args, options);
     this.signal = field(options, "abortSignal");
     if (!this.span.recording) return;
-    keepRun(this);
-    if (this.report.runId !== undefined) nameRun(this.report.runId, this);
-    this.span.known = { ...this.report.begin(name, args[0]), insideAgent: isInsideAgent(outer) };
+    live.keep(this);
+    if (this.report.runId !== undefined) live.name(this.report.runId, this);
+    this.span.known = { ...this.report.begin(name, args[0]), insideAgent: live.isAround(outer) };
     this.span.partial = () => {
-      forgetRun(this, this.report.runId);
+      live.forget(this, this.report.runId);
       return this.report.soFar();
     };
   }
@@ -146,19 +152,24 @@ export class AgentRun {
    * the same process.
    */
   goingOn(): AgentRun {
-    return isLive(this) ? this : (runById(this.report.runId) ?? this);
+    return live.has(this) ? this : (live.byId(this.report.runId) ?? this);
   }
 
-  /** After a call of a tool was asked for and does not start: is the stream suspended? */
-  lookForSuspension(): void {
+  /**
+   * Has the stream come to an end that no callback tells: suspended, when a call of a tool was asked for and does not
+   * start; failed, when an error was told that might not have been the end?
+   */
+  lookForEnd(): void {
     if (this.looking || this.call.method.gives !== "stream") return;
     this.looking = true;
     const found = (): boolean => {
-      const suspended = field(this.stream?.deref(), "status") === "suspended";
-      if (suspended) quietly(() => this.suspended());
-      return suspended;
+      const stream = this.stream?.deref();
+      const status = field(stream, "status");
+      if (status === "suspended") quietly(() => this.suspended());
+      if (status === "failed") quietly(() => this.failed(this.error ?? field(stream, "error") ?? BROKE_OFF));
+      return !live.has(this);
     };
-    lookAgain(this, found, () => {
+    live.lookAgain(this, found, () => {
       this.looking = false;
     });
   }
@@ -167,7 +178,7 @@ export class AgentRun {
   suspended(result?: unknown): void {
     const { runId } = this.report;
     const { traceId, parentSpanId } = this.span;
-    if (runId !== undefined && isLive(this)) {
+    if (runId !== undefined && live.has(this)) {
       const { seen, waiting } = this.tools;
       rememberSuspended(runId, { traceId, parentSpanId, seen: [...seen], waiting });
     }
@@ -199,7 +210,7 @@ export class AgentRun {
     if (type !== "tool-call") return;
     const part = toolPart(chunk);
     if (part !== undefined) this.tools.announce(part);
-    this.lookForSuspension();
+    this.lookForEnd();
   }
 
   private stepEnded(step: unknown): void {
@@ -208,14 +219,16 @@ export class AgentRun {
     this.tools.settle(ended, startMs);
     // The end of a stream that failed: `onFinish` will not come, and on 0.24 not always `onError`.
     if (field(step, "finishReason") === "error" && this.call.method.gives === "stream") {
-      this.failed(this.error ?? new Error("the model's answer broke off"));
+      this.failed(this.error ?? BROKE_OFF);
     }
   }
 
-  /** With a list of fallback models, an error need not be the end; without, it is. */
+  /** With fallback models, which a function may name, too, an error need not be the end; without, it is. */
   private errored(error: unknown): void {
     this.error = error;
-    if (!Array.isArray(field(this.call.agent, "model"))) this.failed(error);
+    const model = field(this.call.agent, "model");
+    if (Array.isArray(model) || typeof model === "function") this.lookForEnd();
+    else this.failed(error);
   }
 
   private succeeded(result: unknown): void {
@@ -267,7 +280,7 @@ export class AgentRun {
 
   /** Ends the span, and with it what is left of its tools. */
   private finish(result: unknown, usage: Usage | undefined, failure?: SpanEnd): void {
-    if (!forgetRun(this, this.report.runId)) return;
+    if (!live.forget(this, this.report.runId)) return;
     const endMs = now();
     this.settleUnseen(result, endMs);
     this.tools.end(endMs);
@@ -289,13 +302,13 @@ export class AgentRun {
   private named(carrier: unknown): void {
     if (this.report.runId !== undefined) return;
     this.report.runId = text(field(carrier, "runId"));
-    if (this.report.runId !== undefined) nameRun(this.report.runId, this);
+    if (this.report.runId !== undefined) live.name(this.report.runId, this);
   }
 }
 
 /** The run that a call resumes; its span is ended now, if nobody has noticed its suspension. */
 function suspendedBefore(runId: string | undefined): SuspendedRun | undefined {
-  const open = runById(runId);
+  const open = live.byId(runId);
   if (open?.call.method.gives === "stream") quietly(() => open.suspended());
   return recallSuspended(runId);
 }

@@ -178,7 +178,7 @@ function thrownBy(error: unknown): unknown {
 /** Whose a tool's execution is, asked when it runs: a resumed run may be given what its first call was. */
 export interface ToolOwner {
   readonly tools: ToolSpans;
-  lookForSuspension(): void;
+  lookForEnd(): void;
 }
 
 /** Hooks of Mastra ≥ 1.50 around each tool's execution, the user's own included. */
@@ -193,7 +193,7 @@ export function toolHooks(
     if (started === undefined) return;
     executions.delete(context as object);
     started.tools.finish(started.execution, outcome);
-    if (outcome.result === undefined && outcome.error === undefined) owner().lookForSuspension();
+    if (outcome.result === undefined && outcome.error === undefined) owner().lookForEnd();
   };
   return {
     beforeToolCall(this: unknown, ...args: unknown[]): unknown {
