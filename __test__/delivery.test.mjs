@@ -183,7 +183,9 @@ describe("a server that fails for a while", () => {
     assert.deepEqual(result, { delivered: 0, spooled: 0, dropped: 0, pending: 3, timedOut: true });
     assert.equal(fallom.stats().lastError.status, 503);
     await server.setFaults([]);
-    assert.deepEqual(await fallom.flush(), settled(3));
+    // A retry may have brought some of them before the flush.
+    assert.equal((await fallom.flush()).pending, 0);
+    assert.equal(counted("delivered"), 3);
     assert.equal((await server.spans()).length, 3);
   });
 });

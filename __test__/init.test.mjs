@@ -7,6 +7,9 @@ import { startFallom } from "./support/fallom.mjs";
 import { runProgram } from "./support/program.mjs";
 import { assertBalanced } from "./support/spans.mjs";
 
+/** What would hold a process open (a read, a connection, a refresh, a batch's delay) holds it longer. */
+const HELD_MS = 5000;
+
 let server;
 
 before(async () => {
@@ -200,10 +203,9 @@ describe("a second init", { concurrency: 4 }, () => {
         await prompts.init({ baseUrl: options.promptsUrl });
         return (await prompts.get("p")).system;
       },
-      { options: optionsFor(server, { getTimeoutMs: 100 }), args: { slow: slow.urls } },
+      { options: optionsFor(server, { getTimeoutMs: 500 }), args: { slow: slow.urls } },
     );
     assert.equal(resultOf(ended), "Hi.");
-    assert.ok(ended.ms < 1500, `${ended.ms} ms`);
     await slow.close();
   });
 });
@@ -245,17 +247,20 @@ describe("the end", { concurrency: 4 }, () => {
           for (let i = 0; i < 500; i++) session.span(`n-${i}`).end();
           if (args.exit) process.exit(0);
         },
-        { options: optionsFor(server), args: { sessionId, exit: how.includes("exit") } },
+        {
+          options: optionsFor(server, { batch: { maxDelayMs: 60_000 } }),
+          args: { sessionId, exit: how.includes("exit") },
+        },
       );
       assert.deepEqual([ended.code, ended.timedOut, ended.stderr], [0, false, ""]);
-      assert.ok(ended.ms < 1500, `${ended.ms} ms`);
+      assert.ok(ended.ms < HELD_MS, `${ended.ms} ms`);
       assert.equal((await spansOf(sessionId)).length, 500);
     });
 
   test("a process that only calls init is not held open", async () => {
     const ended = await run(({ fallom, options }) => fallom.init(options), { options: optionsFor(server) });
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
-    assert.ok(ended.ms < 1000, `${ended.ms} ms`);
+    assert.ok(ended.ms < HELD_MS, `${ended.ms} ms`);
   });
 
   test("a server that never answers delays the end by exitTimeoutMs and no more", async () => {
@@ -269,7 +274,7 @@ describe("the end", { concurrency: 4 }, () => {
       { options: optionsFor(hung, { exitTimeoutMs: 300 }) },
     );
     assert.equal(ended.code, 0);
-    assert.ok(ended.ms >= 300 && ended.ms < 1500, `${ended.ms} ms`);
+    assert.ok(ended.ms >= 300 && ended.ms < HELD_MS, `${ended.ms} ms`);
     await hung.close();
   });
 });

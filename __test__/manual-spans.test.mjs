@@ -307,7 +307,7 @@ describe("a span that nobody ends", () => {
       const program = child(leaveOpen, { options: optionsFor(server), args: { leave, sessionId } });
       const { code, ms, timedOut } = await runProgram(program);
       assert.deepEqual([code, timedOut], [leave === "end" ? 0 : leave === "exit" ? 3 : 1, false]);
-      assert.ok(ms < 2000, `${ms} ms`);
+      assert.ok(ms < 5000, `${ms} ms`);
       const spans = await server.spans({ sessionId });
       assert.deepEqual(shape(spans), ["left open < -", "work < left open"]);
       for (const span of spans) {

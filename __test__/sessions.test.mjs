@@ -12,6 +12,7 @@ import { runProgram } from "./support/program.mjs";
 import { named, parentOf, raw, shape } from "./support/spans.mjs";
 
 const CALLS = 200;
+const TOOL_CALLS = CALLS / 5;
 
 let server;
 let model;
@@ -22,11 +23,11 @@ before(async () => {
 });
 after(() => Promise.all([server.close(), model.close()]));
 
-/** Uses the tool once, if there is one, and says what it was told; sometimes at once, sometimes late. */
+/** Every fifth call uses the tool; then the model says what it was told, sometimes at once, sometimes late. */
 function reply(call) {
   const delayMs = Math.floor(Math.random() * 10);
   const note = call.lastUser;
-  if (call.tools.includes("note") && !call.toolResults.length)
+  if (/[05]$/.test(note) && call.tools.includes("note") && !call.toolResults.length)
     return { toolCalls: [{ name: "note", args: { note } }], delayMs };
   return { text: `You said: ${note}`, delayMs };
 }
@@ -64,7 +65,7 @@ describe("200 calls of one agent, interleaved, for two customers", () => {
     const answers = Array.from({ length: CALLS }, (_, i) => ask(traced[i % 2], customers[i % 2], i));
     for (const [i, text] of (await Promise.all(answers)).entries())
       assert.equal(text, `You said: ${customers[i % 2]} asks ${i}`);
-    spans = await server.waitForSpans(CALLS * 2, { timeoutMs: 10_000 });
+    spans = await server.waitForSpans(CALLS + TOOL_CALLS, { timeoutMs: 10_000 });
   });
 
   async function ask(traced, name, i) {
@@ -77,7 +78,7 @@ describe("200 calls of one agent, interleaved, for two customers", () => {
   test("each call is traced once, and its tool within it", () => {
     const agents = spans.filter(({ kind }) => kind === "agent");
     const tools = spans.filter(({ kind }) => kind === "tool");
-    assert.deepEqual([agents.length, tools.length], [CALLS, CALLS]);
+    assert.deepEqual([agents.length, tools.length], [CALLS, TOOL_CALLS]);
     assert.equal(new Set(agents.map(({ trace_id }) => trace_id)).size, CALLS);
     for (const tool of tools) {
       const parent = agents.find(({ span_id }) => span_id === tool.parent_span_id);
@@ -89,7 +90,7 @@ describe("200 calls of one agent, interleaved, for two customers", () => {
   test("no span shows one customer's words under the other's name", () => {
     for (const [at, name] of customers.entries()) {
       const own = spans.filter(({ session_id }) => session_id === name);
-      assert.equal(own.length, CALLS);
+      assert.equal(own.length, (CALLS + TOOL_CALLS) / 2);
       for (const span of own) {
         const text = JSON.stringify(span);
         assert.equal(span.customer_id, `customer-${name}`);
