@@ -1,4 +1,5 @@
 import { native } from "./native";
+import { endWithProcess } from "./open-spans";
 import type { FlushOptions, FlushResult, InitOptions, Stats } from "./types";
 
 const DEFAULT_FLUSH_MS = 5000;
@@ -13,6 +14,7 @@ const DEFAULT_FLUSH_MS = 5000;
 export function init(options?: InitOptions): Promise<void> {
   const text = optionsText(options);
   refuseAsTypeError(() => native().init(text, environmentText()));
+  endWithProcess();
   return Promise.resolve();
 }
 

@@ -20,7 +20,18 @@ export interface Native {
   flush(timeoutMs: number): Promise<string>;
   /** Flushes, then stops. */
   shutdown(timeoutMs: number): Promise<string>;
-  /** Blocks until all is delivered, at most `exitTimeoutMs`; returns at once when there is nothing to send. */
+  /**
+   * Sees to the end of this thread, and of the process should a signal end it: `finishOpen` is called when the open
+   * spans must be finished because of something that happens elsewhere. It never holds the event loop open.
+   * `false` while nothing is traced; then call again later.
+   */
+  seeToExit(isMainThread: boolean, finishOpen: () => void): boolean;
+  /** The user's last listener for a signal is gone: the core may take the signal over again. */
+  armSignals(): void;
+  /**
+   * At the `exit` event, when this thread's open spans are finished: blocks until all is delivered, at most
+   * `exitTimeoutMs`; returns at once when there is nothing to send.
+   */
   drain(): void;
   /** JSON text of `Stats`. */
   stats(): string;
@@ -127,8 +138,8 @@ function load(target: string): Native {
 
 /**
  * Loads a build that lies beside this package (`local`), or the package of the platform. File tracers (Next.js
- * standalone, through nft) follow only static specifiers through a `createRequire` that is written just so;
- * bundlers without a loader for `.node` leave it alone and still build.
+ * standalone) follow only static specifiers: nft through a `createRequire` that is written just so, Turbopack through
+ * `require.resolve`. Bundlers without a loader for `.node` leave both alone and still build.
  */
 function addonOf(target: string, local: boolean): Native | undefined {
   const { createRequire } = require("node:module") as typeof import("node:module");
@@ -136,19 +147,33 @@ function addonOf(target: string, local: boolean): Native | undefined {
   const find = createRequire(typeof __filename === "string" ? __filename : `${process.cwd()}/`);
   switch (target) {
     case "linux-x64-gnu":
-      return local ? find("../fallom-trace.linux-x64-gnu.node") : find("@fallom/trace-linux-x64-gnu");
+      return local
+        ? find("../fallom-trace.linux-x64-gnu.node")
+        : find(require.resolve("@fallom/trace-linux-x64-gnu"));
     case "linux-arm64-gnu":
-      return local ? find("../fallom-trace.linux-arm64-gnu.node") : find("@fallom/trace-linux-arm64-gnu");
+      return local
+        ? find("../fallom-trace.linux-arm64-gnu.node")
+        : find(require.resolve("@fallom/trace-linux-arm64-gnu"));
     case "linux-x64-musl":
-      return local ? find("../fallom-trace.linux-x64-musl.node") : find("@fallom/trace-linux-x64-musl");
+      return local
+        ? find("../fallom-trace.linux-x64-musl.node")
+        : find(require.resolve("@fallom/trace-linux-x64-musl"));
     case "linux-arm64-musl":
-      return local ? find("../fallom-trace.linux-arm64-musl.node") : find("@fallom/trace-linux-arm64-musl");
+      return local
+        ? find("../fallom-trace.linux-arm64-musl.node")
+        : find(require.resolve("@fallom/trace-linux-arm64-musl"));
     case "darwin-x64":
-      return local ? find("../fallom-trace.darwin-x64.node") : find("@fallom/trace-darwin-x64");
+      return local
+        ? find("../fallom-trace.darwin-x64.node")
+        : find(require.resolve("@fallom/trace-darwin-x64"));
     case "darwin-arm64":
-      return local ? find("../fallom-trace.darwin-arm64.node") : find("@fallom/trace-darwin-arm64");
+      return local
+        ? find("../fallom-trace.darwin-arm64.node")
+        : find(require.resolve("@fallom/trace-darwin-arm64"));
     case "win32-x64-msvc":
-      return local ? find("../fallom-trace.win32-x64-msvc.node") : find("@fallom/trace-win32-x64-msvc");
+      return local
+        ? find("../fallom-trace.win32-x64-msvc.node")
+        : find(require.resolve("@fallom/trace-win32-x64-msvc"));
     default:
       return undefined;
   }
@@ -190,6 +215,8 @@ function absent(target: string, reason: unknown): Native {
     maxOpenMs: () => Number.MAX_SAFE_INTEGER,
     flush: async () => settled,
     shutdown: async () => settled,
+    seeToExit: () => false,
+    armSignals: nothing,
     drain: nothing,
     stats: () => NO_STATS,
     warn: (message) => console.warn(`[fallom] ${message}`),

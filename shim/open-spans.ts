@@ -1,6 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { setTimeout } from "node:timers";
 import { now } from "./clock";
+import { seeToExit } from "./exit";
 import { native } from "./native";
 
 /** Why a span is sent as it stands. */
@@ -25,7 +26,11 @@ const spans = new Set<OpenSpan>();
 const scope = new AsyncResource("FallomOpenSpans", { requireManualDestroy: true });
 
 let timer: NodeJS.Timeout | undefined;
-let hooked = false;
+
+/** From now on, should the process or this thread end, open spans are sent as they stand, before it does. */
+export function endWithProcess(): void {
+  seeToExit(finishAll);
+}
 
 /** Whether no span is open. */
 export function isIdle(): boolean {
@@ -35,10 +40,7 @@ export function isIdle(): boolean {
 /** Sees to it that `span` is sent, whatever happens. */
 export function keep(span: OpenSpan): void {
   spans.add(span);
-  if (!hooked) {
-    hooked = true;
-    process.on("exit", finishAll);
-  }
+  endWithProcess();
   if (timer !== undefined) return;
   try {
     scope.runInAsyncScope(schedule);
@@ -90,12 +92,10 @@ function sweep(): void {
   schedule();
 }
 
-/** At `exit` nothing asynchronous runs any more, but the core's own thread does: it delivers while we wait. */
 function finishAll(): void {
   try {
     const end = now();
     for (const span of spans) span.finishIncomplete("exit", "the process ended before the span did", end);
-    native().drain();
   } catch {
     // The end of the user's process is not ours to disturb.
   }

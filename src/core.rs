@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -169,12 +170,22 @@ impl Core {
     pub fn open(&self) -> Option<Opened> {
         let opened = {
             let settings = self.settings.read();
-            if !settings.enabled || settings.traces.api_key.is_none() {
+            if !traces(&settings) {
                 return None;
             }
             Opened { capture_content: settings.capture_content, link: self.linking.any() }
         };
         self.pipeline.open().then_some(opened)
+    }
+
+    /// Whether spans are recorded at all.
+    pub fn tracing(&self) -> bool {
+        traces(&self.settings.read())
+    }
+
+    /// Spans that nobody can end any more: their thread is gone, and what was known of them with it.
+    pub fn abandon(&self, spans: u64) {
+        self.pipeline.abandon(spans);
     }
 
     pub fn record(&self, envelope: Vec<u8>) {
@@ -194,10 +205,22 @@ impl Core {
         self.settings.read().max_open
     }
 
-    /// Blocks until all is delivered, at most `exitTimeoutMs`.
-    pub fn drain(&self) {
-        let timeout = self.settings.read().exit_timeout;
-        self.pipeline.drain(timeout);
+    /// The longest that delivery may delay the end of the process.
+    pub fn exit_timeout(&self) -> Duration {
+        self.settings.read().exit_timeout
+    }
+
+    /// Blocks until all that is queued or in flight now has settled, at most so long. Not for what comes in
+    /// meanwhile: other threads may go on for ever.
+    pub fn drain(&self, timeout: Duration) {
+        if self.pipeline.stats().unsettled() == 0 {
+            return;
+        }
+        let (settled, waiting) = mpsc::sync_channel(1);
+        self.flush(timeout, false, move |_| {
+            let _ = settled.send(());
+        });
+        let _ = waiting.recv_timeout(timeout);
     }
 
     pub fn stats(&self) -> Stats {
@@ -276,6 +299,10 @@ impl Core {
     fn remember(&self, prompt: &RenderedPrompt) {
         self.linking.rendered(&prompt.key, prompt.version, [prompt.system.as_str(), prompt.user.as_str()]);
     }
+}
+
+fn traces(settings: &Settings) -> bool {
+    settings.enabled && settings.traces.api_key.is_some()
 }
 
 /// One current-thread runtime on a thread of its own: the user's event loop and its thread pool stay free, and a

@@ -11,6 +11,11 @@
 /// The only code that knows Node: one file per noun of the public API.
 #[cfg(feature = "node")]
 pub mod binding;
+
+/// How the process ends: spans go first, and signals keep their meaning.
+#[cfg(feature = "node")]
+mod exit;
+
 /// What there is one of per process, started by the first `init`.
 #[cfg(feature = "node")]
 mod core;

@@ -1,11 +1,10 @@
-//! `flush`, `shutdown`, and the blocking drain at the end of the process.
+//! `flush` and `shutdown`.
 
 use std::time::Duration;
 
 use napi::bindgen_prelude::{Env, Object};
 use napi_derive::napi;
 
-use super::guard::guard;
 use crate::core;
 use crate::pipeline::FlushResult;
 
@@ -19,16 +18,6 @@ pub fn flush<'env>(env: &'env Env, timeout_ms: f64) -> napi::Result<Object<'env>
 #[napi(catch_unwind)]
 pub fn shutdown<'env>(env: &'env Env, timeout_ms: f64) -> napi::Result<Object<'env>> {
     settle(env, timeout_ms, true)
-}
-
-/// Blocks until all is delivered, at most `exitTimeoutMs`.
-#[napi(catch_unwind)]
-pub fn drain() {
-    guard((), || {
-        if let Some(core) = core::running() {
-            core.drain();
-        }
-    });
 }
 
 fn settle(env: &Env, timeout_ms: f64, then_stop: bool) -> napi::Result<Object<'_>> {

@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod diagnostics;
+pub mod exit;
 pub mod flush;
 mod guard;
 pub mod init;

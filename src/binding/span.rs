@@ -5,6 +5,7 @@ use napi_derive::napi;
 use super::guard::guard;
 use crate::core;
 use crate::diagnostics::warn_once;
+use crate::exit;
 
 const RECORDING: u32 = 1;
 const CAPTURE: u32 = 2;
@@ -19,6 +20,7 @@ pub fn open() -> u32 {
             return 0;
         };
         core.open().map_or(0, |opened| {
+            exit::opened();
             let capture = if opened.capture_content { CAPTURE } else { 0 };
             let link = if opened.link { LINK } else { 0 };
             RECORDING | capture | link
@@ -32,6 +34,7 @@ pub fn record(envelope: &[u8]) {
     guard((), || {
         if let Some(core) = core::running() {
             core.record(envelope.to_vec());
+            exit::closed();
         }
     });
 }

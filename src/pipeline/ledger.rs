@@ -15,7 +15,7 @@ pub enum DropReason {
     Unauthorized,
     /// It was older than `retry.maxAgeMs` and still not delivered.
     Expired,
-    /// It ended after `shutdown`.
+    /// It ended after `shutdown`, or its thread was terminated while it was open.
     Disabled,
 }
 

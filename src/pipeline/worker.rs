@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::encode::{EncodeError, Encoder};
 use super::flush::FlushResult;
-use super::ledger::{DropReason, Stats};
+use super::ledger::{DropReason, Place, Stats};
 use super::queue::{Parts, Queued, State, Unit};
 use crate::diagnostics::{debug, warn_once};
 use crate::settings::Settings;
@@ -27,8 +27,6 @@ pub struct Pipeline {
 
 struct Shared {
     state: Mutex<State>,
-    /// Signalled when nothing is queued or in flight any more.
-    settled: Condvar,
     wake: Notify,
     settings: RwLock<Arc<Settings>>,
     http: Arc<Http>,
@@ -45,7 +43,6 @@ impl Pipeline {
     ) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new()),
-            settled: Condvar::new(),
             wake: Notify::new(),
             settings: RwLock::new(settings),
             http,
@@ -55,15 +52,18 @@ impl Pipeline {
         Pipeline { shared }
     }
 
-    /// A new key or URL: sending resumes, also after a 401 or a shutdown.
+    /// Another `init`: it ends a shutdown. A new key or URL also ends what the old one was refused or asked for; the
+    /// same again does not, or an application that calls `init` for each request would knock without end.
     pub fn reconfigure(&self, settings: Arc<Settings>) {
-        *self.shared.settings.write() = settings;
+        let before = std::mem::replace(&mut *self.shared.settings.write(), Arc::clone(&settings));
         {
             let mut state = self.shared.state.lock();
-            state.unauthorized = false;
             state.stopped = false;
-            state.circuit.succeeded();
-            state.asked_to_wait_until = None;
+            if before.traces != settings.traces {
+                state.unauthorized = false;
+                state.circuit.succeeded();
+                state.asked_to_wait_until = None;
+            }
         }
         self.shared.wake.notify_one();
     }
@@ -76,6 +76,11 @@ impl Pipeline {
         }
         state.stats.start();
         true
+    }
+
+    /// Gives up spans that are open and will never end.
+    pub fn abandon(&self, spans: u64) {
+        self.shared.state.lock().stats.drop_from(Place::Open, DropReason::Disabled, spans);
     }
 
     /// Takes a finished span's envelope.
@@ -112,22 +117,6 @@ impl Pipeline {
         }
     }
 
-    /// Blocks the calling thread until nothing is queued or in flight, at most `timeout`.
-    pub fn drain(&self, timeout: Duration) {
-        let until = Instant::now() + timeout;
-        let mut state = self.shared.state.lock();
-        if state.stats.unsettled() == 0 {
-            return;
-        }
-        state.hurry(until);
-        self.shared.wake.notify_one();
-        while state.stats.unsettled() > 0 {
-            if self.shared.settled.wait_until(&mut state, until).timed_out() {
-                return;
-            }
-        }
-    }
-
     pub fn stats(&self) -> Stats {
         let state = self.shared.state.lock();
         Stats { queued_bytes: state.queued_bytes() as u64, ..state.stats.clone() }
@@ -145,9 +134,6 @@ async fn run(shared: Arc<Shared>) {
         let next = {
             let settings = Arc::clone(&shared.settings.read());
             let state = shared.state.lock();
-            if state.stats.unsettled() == 0 {
-                shared.settled.notify_all();
-            }
             state.next_wake(&settings.batch, settings.transport.max_concurrent)
         };
         let sleep = next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));

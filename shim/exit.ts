@@ -1,0 +1,43 @@
+import { isMainThread } from "node:worker_threads";
+import { native } from "./native";
+
+/** The signals that end a process which does not listen to them, and that the core lets through once all is sent. */
+const SIGNALS: ReadonlySet<unknown> = new Set(["SIGTERM", "SIGINT", "SIGHUP"]);
+
+let seenTo = false;
+
+/**
+ * Sees to it that the process, or this thread of it, ends only when all is delivered, within `exitTimeoutMs`.
+ * `finishOpen` ends the open spans of this thread as they stand; it must not throw.
+ */
+export function seeToExit(finishOpen: () => void): void {
+  if (seenTo) return;
+  seenTo = native().seeToExit(isMainThread, finishOpen);
+  if (!seenTo) return;
+  atExit(() => {
+    finishOpen();
+    native().drain();
+  });
+  if (isMainThread) process.on("removeListener", takeSignalBack);
+}
+
+/**
+ * Calls `leave` at the `exit` event, after the user's own listeners, which may still end spans. Nothing asynchronous
+ * runs any more then, but the core's thread does: it delivers while we wait.
+ */
+function atExit(leave: () => void): void {
+  const last = (): void => {
+    process.off("exit", leave);
+    process.on("exit", leave);
+  };
+  last();
+  process.on("newListener", (event, listener) => {
+    // It is not in the list yet.
+    if (event === "exit" && listener !== leave) queueMicrotask(last);
+  });
+}
+
+/** With its last listener gone, Node gives a signal its default action back, and with it the loss of all spans. */
+function takeSignalBack(event: unknown): void {
+  if (SIGNALS.has(event) && process.listenerCount(event as NodeJS.Signals) === 0) native().armSignals();
+}
