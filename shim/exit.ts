@@ -12,8 +12,12 @@ let seenTo = false;
  */
 export function seeToExit(finishOpen: () => void): void {
   if (seenTo) return;
-  seenTo = native().seeToExit(isMainThread, finishOpen);
-  if (!seenTo) return;
+  try {
+    if (!native().seeToExit(isMainThread, finishOpen)) return;
+  } catch {
+    // The `exit` event is left.
+  }
+  seenTo = true;
   atExit(() => {
     finishOpen();
     native().drain();
