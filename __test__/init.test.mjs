@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { child, optionsFor, resultOf, warningsOf } from "./support/child.mjs";
+import { child, optionsFor, resultOf, traceOne, warningsOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
 import { runProgram } from "./support/program.mjs";
 import { assertBalanced } from "./support/spans.mjs";
@@ -20,16 +20,6 @@ after(() => server.close());
 
 const run = (body, program) => runProgram(child(body, program));
 const spansOf = (sessionId) => server.spans({ sessionId });
-
-/** Traces one span of a session, and tells the ledger after a flush. */
-async function traceOne({ fallom, options, args }) {
-  const promise = fallom.init(options);
-  const value = await promise;
-  const session = fallom.session({ configKey: "app", sessionId: args.sessionId });
-  const sum = await fallom.trace.wrapTraced(session, "sum", async (a, b) => a + b)(1, 2);
-  await fallom.flush();
-  return { value: value === undefined, sum, stats: fallom.stats() };
-}
 
 describe("without a key", { concurrency: 4 }, () => {
   test("the application runs untraced, warned once", async () => {

@@ -19,32 +19,43 @@ mod exit;
 /// What there is one of per process, started by the first `init`.
 #[cfg(feature = "node")]
 mod core;
-/// The thread, the queue, the ledger, the batches: when a span is sent.
-#[cfg(feature = "node")]
-pub mod pipeline;
-/// Keeps the catalog fresh.
-#[cfg(feature = "node")]
-mod refresh;
+
 /// Runs that wait to be resumed.
 #[cfg(feature = "node")]
 mod suspended;
+
+/// The thread, the queue, the ledger, the batches: when a span is sent.
+#[cfg(feature = "node")]
+pub mod pipeline;
+
+/// Keeps the catalog fresh.
+#[cfg(feature = "node")]
+mod refresh;
+
 /// HTTP: the client, what the server understands, what an answer means.
 #[cfg(feature = "node")]
 pub mod transport;
 
-/// Which variant a session gets.
-pub mod assignment;
-/// Prompts, tests and configs in memory.
-pub mod catalog;
-/// Warnings said once, and one line per decision when `debug` is on.
-pub mod diagnostics;
-/// Which prompt a span used.
-pub mod linking;
-/// Content: repaired, shortened, kept within its limit.
-pub mod payload;
 /// Options, environment and defaults become one checked value.
 pub mod settings;
+
 /// What a finished span is.
 pub mod span;
+
+/// Which prompt a span used.
+pub mod linking;
+
+/// Content: repaired, shortened, kept within its limit.
+pub mod payload;
+
 /// How a span is written.
 pub mod wire;
+
+/// Prompts, tests and configs in memory.
+pub mod catalog;
+
+/// Which variant a session gets.
+pub mod assignment;
+
+/// Warnings said once, and one line per decision when `debug` is on.
+pub mod diagnostics;

@@ -32,3 +32,13 @@ export function warningsOf({ stderr }) {
 
 /** Options of `init` for a server. */
 export const optionsFor = (server, more) => ({ apiKey: "test-key", ...server.urls, ...more });
+
+/** Traces one span of a session, and tells the ledger after a flush. */
+export async function traceOne({ fallom, options, args }) {
+  const promise = fallom.init(options);
+  const value = await promise;
+  const session = fallom.session({ configKey: "app", sessionId: args.sessionId });
+  const sum = await fallom.trace.wrapTraced(session, "sum", async (a, b) => a + b)(1, 2);
+  await fallom.flush();
+  return { value: value === undefined, sum, stats: fallom.stats() };
+}
