@@ -252,21 +252,6 @@ describe("the end", { concurrency: 4 }, () => {
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
     assert.ok(ended.ms < HELD_MS, `${ended.ms} ms`);
   });
-
-  test("a server that never answers delays the end by exitTimeoutMs and no more", async () => {
-    const hung = await startFallom();
-    await hung.setFaults([{ hang: true }]);
-    const ended = await run(
-      async ({ fallom, options }) => {
-        await fallom.init(options);
-        fallom.session({ configKey: "app", sessionId: "s" }).span("x").end();
-      },
-      { options: optionsFor(hung, { exitTimeoutMs: 300 }) },
-    );
-    assert.equal(ended.code, 0);
-    assert.ok(ended.ms >= 300 && ended.ms < HELD_MS, `${ended.ms} ms`);
-    await hung.close();
-  });
 });
 
 test("the ledger balances at every moment", async () => {

@@ -56,8 +56,7 @@ impl Encoder {
     pub fn encode(&self, envelope: &[u8], max_span_bytes: usize) -> Result<Vec<u8>, EncodeError> {
         let text = payload::decode(envelope);
         let text = payload::well_formed(&text);
-        let span: FinishedSpan =
-            serde_json::from_str(&text).map_err(|error| EncodeError::Unreadable(error.to_string()))?;
+        let span: FinishedSpan = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
         let link = self.link(&span);
         let may_be_long = envelope.len().saturating_mul(WORST_ESCAPE) + NAMES > max_span_bytes;
 
@@ -73,7 +72,7 @@ impl Encoder {
         if cut > 0 {
             wire.attributes.insert("fallom.truncated_bytes".to_owned(), cut.into());
         }
-        let bytes = serde_json::to_vec(&wire).map_err(|error| EncodeError::Unreadable(error.to_string()))?;
+        let bytes = serde_json::to_vec(&wire).map_err(|error| unreadable(&error))?;
         if bytes.len() > max_span_bytes { Err(EncodeError::TooLarge) } else { Ok(bytes) }
     }
 
@@ -87,6 +86,11 @@ impl Encoder {
         collect_texts(&messages, &mut texts);
         self.linking.of_call(&span.session.session_id, !span.inside_agent, texts)
     }
+}
+
+/// The place and the sort of an error, and not its text: that may quote content.
+fn unreadable(error: &serde_json::Error) -> EncodeError {
+    EncodeError::Unreadable(format!("{:?} error at column {}", error.classify(), error.column()))
 }
 
 /// Bytes left for content beside the rest of the span. A rest that is itself too long is shortened; also says by how

@@ -71,6 +71,13 @@ fn what_is_no_span_is_refused_without_a_panic() {
 }
 
 #[test]
+fn an_error_of_ours_does_not_quote_what_a_user_said() {
+    let span = envelope(json!({"start_ms": "a secret of the user's"}));
+    let Err(EncodeError::Unreadable(reason)) = encode(&span, MAX) else { panic!("it was read") };
+    assert!(!reason.contains("secret"), "{reason}");
+}
+
+#[test]
 fn a_manual_spans_input_gives_way_before_its_other_attributes() {
     let attributes =
         json!({"fallom.span_type": "manual", "step": "one", "input": "x".repeat(50_000), "output": "\"ok\""});
