@@ -25,12 +25,22 @@ export interface BatchOptions {
 
 /** How a failed delivery is tried again. A `Retry-After` of the server is honoured up to 5 minutes. */
 export interface RetryOptions {
-  /** Spans older than this are dropped as `expired`, in ms. Default: 600 000 (10 minutes). */
+  /** Spans older than this are dropped as `expired`, or left to the spool, in ms. Default: 600 000 (10 minutes). */
   maxAgeMs?: number | undefined;
   /** Where the growing, random delay begins, in ms. Default: 500. */
   baseMs?: number | undefined;
   /** The longest delay, in ms. Default: 30 000. */
   maxMs?: number | undefined;
+}
+
+/** Where spans wait on disk, and how many of them. */
+export interface SpoolOptions {
+  /** The folder. Environment: `FALLOM_SPOOL_DIR`. Default: `fallom/spool` in the user's cache folder. */
+  dir?: string | undefined;
+  /** Bytes of its files, for each key and traces URL; beyond it, the oldest spans are dropped. Default: 256 MiB. */
+  maxBytes?: number | undefined;
+  /** Spans older than this are dropped as `expired`, in ms. Default: 86 400 000 (24 hours). */
+  maxAgeMs?: number | undefined;
 }
 
 /**
@@ -77,6 +87,12 @@ export interface InitOptions {
   transport?: TransportOptions | undefined;
   /** The longest that delivery may delay the end of the process, in ms. Default: 2000. */
   exitTimeoutMs?: number | undefined;
+  /**
+   * Keeps spans on disk until they are delivered: they outlive `kill -9`, a crash and an outage, and the next process
+   * on the same folder delivers them. Content is written there in the clear, for the current user alone.
+   * Environment: `FALLOM_SPOOL_DIR` turns it on and names the folder. Default: `false`.
+   */
+  spool?: boolean | SpoolOptions | undefined;
   /** How often prompts, A/B tests and model configs are read again, in ms. Default: 30 000. */
   refreshMs?: number | undefined;
   /** The longest that a `get` waits for what was not read yet, in ms. Default: 2000. */

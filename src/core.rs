@@ -210,17 +210,24 @@ impl Core {
         self.settings.read().exit_timeout
     }
 
-    /// Blocks until all that is queued or in flight now has settled, at most so long. Not for what comes in
-    /// meanwhile: other threads may go on for ever.
+    /// Blocks until all that is queued or in flight now has settled, at most so long; while the server is down, until it
+    /// is on disk, if there is a spool. Not for what comes in meanwhile: other threads may go on for ever.
     pub fn drain(&self, timeout: Duration) {
-        if self.pipeline.stats().unsettled() == 0 {
+        if self.is_quiet() {
             return;
         }
         let (settled, waiting) = mpsc::sync_channel(1);
-        self.flush(timeout, false, move |_| {
+        let drained = self.pipeline.drain(timeout);
+        self.runtime.spawn(async move {
+            drained.await;
             let _ = settled.send(());
         });
         let _ = waiting.recv_timeout(timeout);
+    }
+
+    /// Whether nothing is queued or in flight.
+    pub fn is_quiet(&self) -> bool {
+        self.pipeline.is_quiet()
     }
 
     pub fn stats(&self) -> Stats {

@@ -28,6 +28,14 @@ mod suspended;
 #[cfg(feature = "node")]
 pub mod pipeline;
 
+/// Spans on disk, so that they outlive the process.
+#[cfg(feature = "node")]
+pub mod spool;
+
+/// The bytes of one span while it waits.
+#[cfg(feature = "node")]
+mod held;
+
 /// Keeps the catalog fresh.
 #[cfg(feature = "node")]
 mod refresh;

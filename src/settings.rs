@@ -4,7 +4,9 @@
 
 mod check;
 mod environment;
+mod folders;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use check::{Checked, Fields};
@@ -75,11 +77,21 @@ pub struct Transport {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Older spans are dropped as `expired`.
+    /// Older spans are dropped as `expired`, or left to the spool.
     pub max_age: Duration,
     /// The first backoff's upper end; it doubles with each try.
     pub base: Duration,
     pub max: Duration,
+}
+
+/// Spans on disk until they are delivered, so that they outlive the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spool {
+    pub dir: PathBuf,
+    /// Of all files in it that belong to one URL and key.
+    pub max_bytes: u64,
+    /// Older spans are dropped as `expired`.
+    pub max_age: Duration,
 }
 
 /// All that `init` decides.
@@ -100,6 +112,7 @@ pub struct Settings {
     pub transport: Transport,
     pub retry: Retry,
     pub exit_timeout: Duration,
+    pub spool: Option<Spool>,
     pub refresh: Duration,
     pub get_timeout: Duration,
     /// A file of further root certificates (`NODE_EXTRA_CA_CERTS`), since rustls does not read it by itself.
@@ -139,6 +152,7 @@ impl Settings {
             transport: transport(&mut fields)?,
             retry: retry(&mut fields)?,
             exit_timeout: fields.ms("exitTimeoutMs")?.unwrap_or(Duration::from_secs(2)),
+            spool: spool(&mut fields, environment)?,
             refresh: fields.ms("refreshMs")?.unwrap_or(Duration::from_secs(30)),
             get_timeout: fields.ms("getTimeoutMs")?.unwrap_or(Duration::from_secs(2)),
             extra_ca_certs: environment.text("NODE_EXTRA_CA_CERTS"),
@@ -186,6 +200,7 @@ impl Settings {
             ("transport", self.transport != other.transport),
             ("retry", self.retry != other.retry),
             ("exitTimeoutMs", self.exit_timeout != other.exit_timeout),
+            ("spool", self.spool != other.spool),
             ("refreshMs", self.refresh != other.refresh),
             ("getTimeoutMs", self.get_timeout != other.get_timeout),
         ]
@@ -278,6 +293,21 @@ fn retry(fields: &mut Fields) -> Checked<Retry> {
     };
     given.none_left()?;
     Ok(retry)
+}
+
+/// `FALLOM_SPOOL_DIR` alone turns it on, too.
+fn spool(fields: &mut Fields, environment: &Environment) -> Checked<Option<Spool>> {
+    let (on, mut given) = fields.switch("spool")?;
+    let variable = environment.text("FALLOM_SPOOL_DIR");
+    let on = on.unwrap_or(variable.is_some());
+    let dir = given.text("dir")?.or(variable);
+    let spool = Spool {
+        dir: dir.map_or_else(|| folders::cache().join("spool"), PathBuf::from),
+        max_bytes: given.bytes("maxBytes", MIB, MIB * MIB)?.unwrap_or(256 * MIB as usize) as u64,
+        max_age: given.ms("maxAgeMs")?.unwrap_or(Duration::from_secs(24 * 3600)),
+    };
+    given.none_left()?;
+    Ok(on.then_some(spool))
 }
 
 #[cfg(test)]

@@ -81,8 +81,7 @@ pub fn realm_gone(realm: u64) {
 #[cfg(unix)]
 fn process_dies() {
     let Some(core) = core::running() else { return };
-    let stats = core.stats();
-    if stats.open == 0 && stats.unsettled() == 0 {
+    if core.stats().open == 0 && core.is_quiet() {
         return;
     }
     let until = begin(&core);

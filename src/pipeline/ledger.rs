@@ -13,10 +13,12 @@ pub enum DropReason {
     Rejected,
     /// 401 or 403.
     Unauthorized,
-    /// It was older than `retry.maxAgeMs` and still not delivered.
+    /// It was older than `retry.maxAgeMs`, or in the spool than its `maxAgeMs`, and still not delivered.
     Expired,
     /// It ended after `shutdown`, or its thread was terminated while it was open.
     Disabled,
+    /// The spool was full and this was one of the oldest spans in it.
+    SpoolFull,
 }
 
 /// Spans given up, by reason.
@@ -43,7 +45,8 @@ pub struct LastError {
     pub status: Option<u16>,
 }
 
-/// The ledger as `stats()` gives it; spans and bytes since the process started (`options.md`).
+/// The ledger as `stats()` gives it; spans and bytes since the process started (`options.md`). Spans that an earlier
+/// process left in the spool are counted from when they are found.
 ///
 /// `started == open + queued + in_flight + spooled + delivered + dropped.total`, at all times.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -71,6 +74,7 @@ pub enum Place {
     Open,
     Queued,
     InFlight,
+    Spooled,
 }
 
 impl Stats {
@@ -102,11 +106,33 @@ impl Stats {
         self.delivered += spans;
     }
 
+    /// One span leaves memory and waits on disk.
+    pub fn spool_from(&mut self, place: Place) {
+        match place {
+            Place::InFlight => self.in_flight -= 1,
+            _ => self.queued -= 1,
+        }
+        self.spooled += 1;
+    }
+
+    /// Back from the disk.
+    pub fn unspool(&mut self, spans: u64) {
+        self.spooled -= spans;
+        self.queued += spans;
+    }
+
+    /// Spans that an earlier process left in the spool: from now on they are counted here.
+    pub fn find(&mut self, spans: u64) {
+        self.started += spans;
+        self.spooled += spans;
+    }
+
     pub fn drop_from(&mut self, place: Place, reason: DropReason, spans: u64) {
         match place {
             Place::Open => (0..spans).for_each(|_| self.leave_open()),
             Place::Queued => self.queued -= spans,
             Place::InFlight => self.in_flight -= spans,
+            Place::Spooled => self.spooled -= spans,
         }
         self.dropped.total += spans;
         *match reason {
@@ -116,6 +142,7 @@ impl Stats {
             DropReason::Unauthorized => &mut self.dropped.unauthorized,
             DropReason::Expired => &mut self.dropped.expired,
             DropReason::Disabled => &mut self.dropped.disabled,
+            DropReason::SpoolFull => &mut self.dropped.spool_full,
         } += spans;
     }
 

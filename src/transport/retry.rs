@@ -45,9 +45,19 @@ impl Circuit {
         self.resting_until.filter(|until| *until > now)
     }
 
+    /// Whether the last try failed.
+    pub fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Whether so many tries failed in a row that the server counts as down.
+    pub fn is_down(&self) -> bool {
+        self.failures >= FAILURES_TO_REST
+    }
+
     /// How many requests may be under way at once: one while the server counts as down.
     pub fn most_concurrent(&self, most: usize) -> usize {
-        if self.failures >= FAILURES_TO_REST { 1 } else { most }
+        if self.is_down() { 1 } else { most }
     }
 }
 
