@@ -9,7 +9,7 @@ import { runProgram, startProgram } from "./support/program.mjs";
 import { spoolFolder } from "./support/spool.mjs";
 
 const ROUNDS = 100;
-const AT_ONCE = 4;
+const AT_ONCE = 2;
 /** No span that ended so long before the kill may be lost. */
 const PROMISED_MS = 50;
 
