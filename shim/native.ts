@@ -39,6 +39,11 @@ export interface Native {
   warn(message: string): void;
   /** Writes one line to stderr if `debug` is on. */
   debug(message: string): void;
+  /**
+   * From now on, this realm's events go to `hear`, as JSON text of a `Diagnostic`, and to nobody before it; without it,
+   * to nobody. It is called on the event loop, does not hold it open, and must not throw.
+   */
+  onDiagnostic(hear?: (event: string) => void): void;
 
   /** Keeps where a suspended run stands in its trace, by the run's id; a bounded table. */
   rememberRun(runId: string, run: string): void;
@@ -221,6 +226,7 @@ function absent(target: string, reason: unknown): Native {
     stats: () => NO_STATS,
     warn: (message) => console.warn(`[fallom] ${message}`),
     debug: nothing,
+    onDiagnostic: nothing,
     prompt: () => error,
     promptAB: () => error,
     model: () => error,

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::diagnostics::{self, Event, Kind};
+
 /// Why a span was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
@@ -17,6 +19,32 @@ pub enum DropReason {
     Expired,
     /// It ended after `shutdown`, or its thread was terminated while it was open.
     Disabled,
+}
+
+impl DropReason {
+    /// As `Stats.dropped` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DropReason::QueueFull => "queueFull",
+            DropReason::TooLarge => "tooLarge",
+            DropReason::Rejected => "rejected",
+            DropReason::Unauthorized => "unauthorized",
+            DropReason::Expired => "expired",
+            DropReason::Disabled => "disabled",
+        }
+    }
+
+    /// What it means, for people.
+    fn message(self) -> &'static str {
+        match self {
+            DropReason::QueueFull => "the queue was full, and the oldest go first: see maxQueueBytes",
+            DropReason::TooLarge => "larger than the server takes, or than may be sent: see maxSpanBytes",
+            DropReason::Rejected => "the server refused it alone, or it could not be written",
+            DropReason::Unauthorized => "the server refused the apiKey",
+            DropReason::Expired => "not delivered within retry.maxAgeMs",
+            DropReason::Disabled => "it ended after shutdown, or its thread was terminated",
+        }
+    }
 }
 
 /// Spans given up, by reason.
@@ -117,6 +145,10 @@ impl Stats {
             DropReason::Expired => &mut self.dropped.expired,
             DropReason::Disabled => &mut self.dropped.disabled,
         } += spans;
+        if spans > 0 {
+            let (message, reason) = (reason.message().into(), Some(reason.name()));
+            diagnostics::report(Event { kind: Kind::Dropped, message, count: spans, reason });
+        }
     }
 
     /// Spans that still have a way to go, open ones aside.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::flush::{Settled, Waiters};
 use super::ledger::{DropReason, LastError, Place, Stats};
-use crate::diagnostics::warn_once;
+use crate::diagnostics::{debug, warn_once};
 use crate::settings::{Batch, Retry};
 use crate::transport::{Circuit, Form, backoff};
 use crate::wire::time::iso_now;
@@ -340,6 +340,7 @@ impl State {
             wait = wait.min(retry.base / 4);
             self.circuit.hurry();
         }
+        debug(|| format!("{} spans go again in {} ms, try {}", spans.len(), wait.as_millis(), attempts + 1));
         self.delayed.push(Delayed { unit: Unit { spans, attempts }, until: now + wait });
     }
 

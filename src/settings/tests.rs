@@ -98,3 +98,15 @@ fn a_second_init_brings_keys_and_urls_and_names_what_it_cannot_change() {
     assert_eq!(third.batch.max_spans, 7);
     assert_eq!(ignored, ["debug", "batch"]);
 }
+
+#[test]
+fn a_url_is_said_without_the_user_and_password_in_it() {
+    for (url, said) in [
+        ("https://traces.fallom.com", "https://traces.fallom.com"),
+        ("http://user:needle@host:1/a@b", "http://host:1/a@b"),
+        ("http://needle@host", "http://host"),
+        ("https://host/x?y=a@b", "https://host/x?y=a@b"),
+    ] {
+        assert_eq!(shown(url), said);
+    }
+}
