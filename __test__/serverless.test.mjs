@@ -91,6 +91,14 @@ async function platform({ fallom, wrapTraced, options, args }) {
       const { textStream } = await session.wrapMastraAgent(agent).stream("Hello");
       for await (const text of textStream) response.write(text);
     },
+    async streamElsewhere(session, agent, response) {
+      const { textStream } = await session.wrapMastraAgent(agent).stream("Hello");
+      const pump = async () => {
+        for await (const text of textStream) response.write(text);
+      };
+      // As a platform may that is given a stream for an answer: outside of the request's own scope.
+      await running.exit(pump);
+    },
   };
 
   async function serve(url, response) {
@@ -192,6 +200,12 @@ describe(`a platform that freezes after the answer, with Mastra ${LINE}`, { conc
       assert.equal(told[0], 1);
     });
   }
+
+  test("has the trace of a stream, too, that is read outside of the request's scope", async () => {
+    const { names, texts, told } = await frozenAfter(["streamElsewhere"], { on: "@vercel/request-context" });
+    assert.deepEqual([names, texts], [[["agent.SupportAgent.stream"]], ["Here you are."]]);
+    assert.equal(told[0], 1);
+  });
 
   for (const fails of ["throws", "rejects", "has no request"]) {
     test(`and whose waitUntil ${fails}, harms nothing`, async () => {
