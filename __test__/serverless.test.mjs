@@ -278,6 +278,24 @@ describe("waitUntil of a session", () => {
   });
 });
 
+test("a waitUntil does not keep a process alive that has nothing else to do", async () => {
+  const { url: tracesUrl } = await hangingServer();
+  const options = { ...optionsFor(server), tracesUrl, exitTimeoutMs: 100 };
+  const body = async ({ fallom, options }) => {
+    let exited = false;
+    const waitUntil = (promise) => promise.then(() => exited || console.log("waited"));
+    fallom.init({ ...options, waitUntil });
+    fallom.session({ configKey: "app", sessionId: "s" }).span("a").end();
+    process.on("exit", () => {
+      exited = true;
+      console.log(JSON.stringify("ended"));
+    });
+  };
+  const ended = await runProgram(child(body, { options }));
+  assert.equal(resultOf(ended), "ended");
+  assert.doesNotMatch(ended.stdout, /waited/);
+});
+
 describe("flush", () => {
   const run = (body, given) => runProgram(child(body, given));
 

@@ -16,6 +16,20 @@ export function shutdown(options?: FlushOptions): Promise<FlushResult> {
   return settle((timeoutMs) => native().shutdown(timeoutMs), options);
 }
 
+/**
+ * As `flush`, for what we do by ourselves: it holds no event loop open that has nothing else to do. Never rejects; in a
+ * process that ends before, it stays pending, and what is left is delivered at the exit.
+ */
+export function flushInBackground(): Promise<void> {
+  return new Promise((resolve) => {
+    try {
+      native().flushInBackground(DEFAULT_FLUSH_MS, resolve);
+    } catch {
+      resolve();
+    }
+  });
+}
+
 async function settle(
   call: (timeoutMs: number) => Promise<string>,
   options: FlushOptions | undefined,

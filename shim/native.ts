@@ -18,6 +18,8 @@ export interface Native {
   maxOpenMs(): number;
   /** Waits until what is queued and in flight now has settled; JSON text of a `FlushResult`. Never rejects. */
   flush(timeoutMs: number): Promise<string>;
+  /** As `flush`, but does not hold the event loop open meanwhile; `done` must not throw. */
+  flushInBackground(timeoutMs: number, done: () => void): void;
   /** Flushes, then stops. */
   shutdown(timeoutMs: number): Promise<string>;
   /**
@@ -219,6 +221,7 @@ function absent(target: string, reason: unknown): Native {
     record: nothing,
     maxOpenMs: () => Number.MAX_SAFE_INTEGER,
     flush: async () => settled,
+    flushInBackground: (_timeoutMs, done) => done(),
     shutdown: async () => settled,
     seeToExit: () => false,
     armSignals: nothing,

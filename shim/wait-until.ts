@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { flush } from "./flush";
+import { flushInBackground } from "./flush";
 import { native } from "./native";
 import { className } from "./thrown";
 import type { WaitUntil } from "./types";
@@ -78,11 +78,11 @@ function tell(target: Target): void {
   if (types.isPromise(result)) Promise.prototype.then.call(result, undefined, complain);
 }
 
-/** At the end of the turn, so that one flush takes all that end in it. Never rejects, as `flush` does not. */
+/** At the end of the turn, so that one flush takes all that end in it. Never rejects. */
 async function flushSoon(): Promise<void> {
   await undefined;
   flushing = undefined;
-  await flush();
+  await flushInBackground();
 }
 
 /** Not with the error's own words: they may quote anything. */
