@@ -150,7 +150,7 @@ impl Core {
 
     fn reconfigure(&self, settings: Settings) {
         set_debug(settings.debug);
-        debug(|| format!("init again: {settings}"));
+        debug(|| settings.to_string());
         let settings = Arc::new(settings);
         *self.settings.write() = Arc::clone(&settings);
         self.catalog.set_timing(&settings);
