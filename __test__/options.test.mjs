@@ -46,9 +46,11 @@ describe("a misused option", { concurrency: 4 }, () => {
     ["spool", { spool: 1 }],
     ["spool.maxBytes", { spool: { maxBytes: 1 } }],
     ["spool.path", { spool: { path: "spool" } }],
+    ["onDiagnostic", { onDiagnostic: "log" }],
+    ["waitUntil", { waitUntil: {} }],
+    ["batch.onDiagnostic", { batch: { onDiagnostic: () => {} } }],
     // To come, and refused until then: nobody shall think that they work.
     ["cache", { cache: true }],
-    ["onDiagnostic", { onDiagnostic: () => {} }],
     ["apikey", { apikey: "a typo" }],
   ];
 

@@ -97,6 +97,45 @@ export interface InitOptions {
   refreshMs?: number | undefined;
   /** The longest that a `get` waits for what was not read yet, in ms. Default: 2000. */
   getTimeoutMs?: number | undefined;
+  /**
+   * Called with what happens to spans, prompts and the connection, as far as it is worth knowing: the events of the
+   * process, in each thread that passes it. Events of one kind and reason come once a second at most, summed. It does
+   * not keep the process alive, and what it throws is ignored. A second `init` may bring another one for its thread.
+   */
+  onDiagnostic?: ((event: Diagnostic) => void) | undefined;
+  /**
+   * Called at the end of each trace with a promise of its delivery, which never rejects and takes 5 s at most, so that
+   * a serverless platform does not stop before. Default: what Vercel, Next.js or a platform that is compatible with
+   * Cloudflare has for the request at hand. A second `init` may bring another one for its thread.
+   */
+  waitUntil?: WaitUntil | undefined;
+}
+
+/** Has a platform wait for a promise before it stops or freezes the process, as `waitUntil` of `@vercel/functions`. */
+export type WaitUntil = (promise: Promise<unknown>) => unknown;
+
+/** What `onDiagnostic` is told. Neither the key nor content is ever in it. */
+export interface Diagnostic {
+  /**
+   * What it is about: spans were `dropped`, will be sent again (`retrying`) or had content cut (`truncated`); the key
+   * was refused (`unauthorized`); prompts or configs could not be read (`refresh-failed`, once for each outage); spans
+   * on disk (`spool`); what the server takes or refused to take (`negotiated`); a `warning` as on stderr.
+   */
+  type:
+    | "dropped"
+    | "retrying"
+    | "unauthorized"
+    | "truncated"
+    | "refresh-failed"
+    | "spool"
+    | "negotiated"
+    | "warning";
+  /** For people; its wording may change. */
+  message: string;
+  /** How many spans, since the last such event. */
+  count?: number;
+  /** Why, in one word: of `dropped`, a name of `Stats.dropped`. */
+  reason?: string;
 }
 
 /** What `prompts.init` and `models.init` take: another key or service than `init` named. */
@@ -119,10 +158,12 @@ export interface SessionOptions {
   metadata?: Record<string, string | number | boolean> | undefined;
   /** Labels to search by. */
   tags?: string[] | undefined;
+  /** As the option of `init`, for the request at hand: `ctx.waitUntil.bind(ctx)`. It is not part of the context. */
+  waitUntil?: WaitUntil | undefined;
 }
 
 /** The session as its spans carry it: checked, and unmoved by what happens to the options afterwards. */
-export type SessionContext = SessionOptions;
+export type SessionContext = Omit<SessionOptions, "waitUntil">;
 
 /** What an operation is. */
 export type SpanKind = "agent" | "llm" | "tool" | "retrieval" | "preprocessing" | "postprocessing" | "custom";

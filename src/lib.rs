@@ -65,5 +65,5 @@ pub mod catalog;
 /// Which variant a session gets.
 pub mod assignment;
 
-/// Warnings said once, and one line per decision when `debug` is on.
+/// The one place where anything is said: warnings, debug lines, and events for who listens.
 pub mod diagnostics;

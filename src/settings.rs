@@ -119,6 +119,37 @@ pub struct Settings {
     pub extra_ca_certs: Option<String>,
 }
 
+impl Endpoint {
+    /// The URL as it may be said: without a user and password in it.
+    pub fn shown(&self) -> String {
+        shown(&self.url)
+    }
+}
+
+/// A URL as it may be said: without a user and password in it.
+pub fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host_ends = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let host_at = rest.get(..host_ends).and_then(|authority| authority.rfind('@')).map_or(0, |at| at + 1);
+    format!("{scheme}://{}", rest.get(host_at..).unwrap_or_default())
+}
+
+/// The decisions of `init` in one line; no key.
+impl std::fmt::Display for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.enabled {
+            return write!(f, "not enabled: nothing is sent or read");
+        }
+        match self.traces.api_key {
+            Some(_) => write!(f, "spans go to {}", self.traces.shown())?,
+            None => write!(f, "no apiKey for traces: no spans are recorded")?,
+        }
+        let content = if self.capture_content { "with" } else { "without" };
+        write!(f, ", {content} content; prompts from {}", self.prompts.shown())?;
+        write!(f, ", configs from {}", self.configs.shown())
+    }
+}
+
 impl Settings {
     /// Checks the options of `init`, JSON text of an object.
     ///

@@ -14,6 +14,14 @@ pub struct FlushResult {
     pub timed_out: bool,
 }
 
+impl std::fmt::Display for FlushResult {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let FlushResult { delivered, spooled, dropped, pending, timed_out } = self;
+        write!(f, "{delivered} delivered, {spooled} spooled, {dropped} dropped, {pending} pending")?;
+        if *timed_out { write!(f, ", out of time") } else { Ok(()) }
+    }
+}
+
 /// How a span's way ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::diagnostics::{self, Event, Kind};
+
 /// Why a span was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
@@ -19,6 +21,34 @@ pub enum DropReason {
     Disabled,
     /// The spool was full and this was one of the oldest spans in it.
     SpoolFull,
+}
+
+impl DropReason {
+    /// As `Stats.dropped` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DropReason::QueueFull => "queueFull",
+            DropReason::TooLarge => "tooLarge",
+            DropReason::Rejected => "rejected",
+            DropReason::Unauthorized => "unauthorized",
+            DropReason::Expired => "expired",
+            DropReason::Disabled => "disabled",
+            DropReason::SpoolFull => "spoolFull",
+        }
+    }
+
+    /// What it means, for people.
+    fn message(self) -> &'static str {
+        match self {
+            DropReason::QueueFull => "the queue was full, and the oldest go first: see maxQueueBytes",
+            DropReason::TooLarge => "larger than the server takes, or than may be sent: see maxSpanBytes",
+            DropReason::Rejected => "the server refused it alone, or it could not be written",
+            DropReason::Unauthorized => "the server refused the apiKey",
+            DropReason::Expired => "not delivered within retry.maxAgeMs, or spool.maxAgeMs",
+            DropReason::Disabled => "it ended after shutdown, or its thread was terminated",
+            DropReason::SpoolFull => "the spool was full, and the oldest go first: see spool.maxBytes",
+        }
+    }
 }
 
 /// Spans given up, by reason.
@@ -144,6 +174,10 @@ impl Stats {
             DropReason::Disabled => &mut self.dropped.disabled,
             DropReason::SpoolFull => &mut self.dropped.spool_full,
         } += spans;
+        if spans > 0 {
+            let (message, reason) = (reason.message().into(), Some(reason.name()));
+            diagnostics::report(Event { kind: Kind::Dropped, message, count: spans, reason });
+        }
     }
 
     /// Spans that still have a way to go, open ones aside.

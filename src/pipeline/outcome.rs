@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::batch::{Delayed, Unit};
 use super::ledger::{DropReason, Place};
 use super::queue::{Queued, State};
+use crate::diagnostics::debug;
 use crate::settings::Retry;
 use crate::transport::backoff;
 
@@ -46,9 +47,8 @@ impl State {
         }
     }
 
-    /// The unit goes again after its backoff; spans that are too old for that are given up, or left to the spool. Says
-    /// how long it waits; `None` if no span is left.
-    pub fn retry(&mut self, unit: Unit, after: Option<Duration>, retry: &Retry) -> Option<Duration> {
+    /// The unit goes again after its backoff; spans that are too old for that are given up, or left to the spool.
+    pub fn retry(&mut self, unit: Unit, after: Option<Duration>, retry: &Retry) {
         let now = Instant::now();
         self.leave_flight(&unit);
         self.circuit.failed(now, retry);
@@ -60,7 +60,7 @@ impl State {
             self.leave_memory(Place::InFlight, &span, DropReason::Expired);
         }
         if spans.is_empty() {
-            return None;
+            return;
         }
         self.stats.requeue(spans.len() as u64);
         let attempts = unit.attempts.saturating_add(1);
@@ -69,9 +69,9 @@ impl State {
             wait = wait.min(retry.base / 4);
             self.circuit.hurry();
         }
+        debug(|| format!("{} spans go again in {} ms, try {}", spans.len(), wait.as_millis(), attempts + 1));
         self.delayed.push(Delayed { unit: Unit::new(spans, attempts), until: now + wait });
         self.make_room(0);
-        Some(wait)
     }
 
     /// The unit goes again at once, whole or in parts.

@@ -14,7 +14,7 @@ use super::intake::encode_some;
 use super::ledger::{DropReason, Place, Stats};
 use super::outcome::Parts;
 use super::queue::State;
-use crate::diagnostics::{debug, warn_once};
+use crate::diagnostics::{self, Event, Kind, debug, warn_once};
 use crate::held::{Held, Packer};
 use crate::settings::Settings;
 use crate::transport::{Answer, Form, Http, Post};
@@ -186,7 +186,12 @@ fn send_due(shared: &Arc<Shared>) {
 
 async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form: Form) {
     let post = Post { form, body: body_of(&unit), timeout: settings.transport.timeout };
+    let begun = Instant::now();
     let (answer, bytes) = shared.http.post_spans(&settings.traces, post).await;
+    debug(|| {
+        let (spans, ms) = (unit.spans.len(), begun.elapsed().as_millis());
+        format!("sent {spans} spans, {bytes} bytes, {form}: {answer}, {ms} ms")
+    });
     shared.state.lock().stats.sent_bytes += bytes;
     if matches!(answer, Answer::Retry { .. }) {
         // They will wait.
@@ -223,14 +228,27 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
             state.note_error(&reason, status);
             state.retry(unit, after, &settings.retry);
             drop(state);
-            debug(|| format!("{count} spans will be sent again: {reason}"));
+            let event =
+                Event { kind: Kind::Retrying, message: reason.into(), count: count as u64, reason: None };
+            diagnostics::report(Event { reason: Some(status.map_or("connection", |_| "status")), ..event });
         }
         Answer::Unauthorized { status } => {
             state.note_error("the apiKey was refused", Some(status));
-            state.unauthorized = true;
+            let first = !std::mem::replace(&mut state.unauthorized, true);
             state.dropped(unit, DropReason::Unauthorized);
             state.drop_queue(DropReason::Unauthorized);
             drop(state);
+            if first {
+                let message = format!(
+                    "the server refused the apiKey ({status}): nothing is sent until init brings another"
+                );
+                diagnostics::report(Event {
+                    kind: Kind::Unauthorized,
+                    message: message.into(),
+                    count: 0,
+                    reason: None,
+                });
+            }
             warn_once(&format!(
                 "The server refused the key ({status}): spans are dropped until init brings another apiKey (FALLOM_API_KEY)."
             ));
@@ -253,7 +271,7 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
 }
 
 fn reject(shared: &Shared, mut state: parking_lot::MutexGuard<'_, State>, unit: Unit, status: u16) {
-    let url = &shared.settings.read().traces.url;
+    let url = shared.settings.read().traces.shown();
     state.note_error("the server refused a span", Some(status));
     state.dropped(unit, DropReason::Rejected);
     drop(state);

@@ -116,3 +116,15 @@ fn the_spool_is_off_until_the_option_or_the_variable_turns_it_on() {
     let spool = settings(r#"{"spool":true}"#, "{}").unwrap().spool.unwrap();
     assert_eq!((spool.max_bytes, spool.max_age), (268_435_456, Duration::from_secs(86_400)));
 }
+
+#[test]
+fn a_url_is_said_without_the_user_and_password_in_it() {
+    for (url, said) in [
+        ("https://traces.fallom.com", "https://traces.fallom.com"),
+        ("http://user:needle@host:1/a@b", "http://host:1/a@b"),
+        ("http://needle@host", "http://host"),
+        ("https://host/x?y=a@b", "https://host/x?y=a@b"),
+    ] {
+        assert_eq!(shown(url), said);
+    }
+}

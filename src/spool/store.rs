@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::folder::Folder;
 use super::segment::{Replayed, Segment};
-use crate::diagnostics::{debug, warn_once};
+use crate::diagnostics::{self, Event, Kind, debug, warn_once};
 use crate::held::Held;
 use crate::settings::{self, Endpoint};
 
@@ -164,6 +164,9 @@ impl Spool {
 
     /// These spans have left memory undelivered. The ledger counts them as spooled.
     pub fn wait(&mut self, addresses: &[Address]) {
+        if !addresses.is_empty() {
+            report("spans wait on disk for the server", addresses.len() as u64, "waiting");
+        }
         for address in addresses {
             match self.position(address.segment).and_then(|at| self.segments.get_mut(at)) {
                 Some((_, segment)) => segment.wait(address.index),
@@ -309,11 +312,16 @@ impl Spool {
         // What was written so far stays; the next segment is a new file.
         self.writing = None;
         self.resting_until = Some(Instant::now() + REST);
+        report("it cannot be written: spans are kept in memory alone", 0, "failed");
         let dir = self.options.dir.display();
         warn_once(&format!(
             "The spool in {dir} cannot be written ({error}): until it can, spans are kept in memory alone."
         ));
     }
+}
+
+fn report(message: &str, count: u64, reason: &'static str) {
+    diagnostics::report(Event { kind: Kind::Spool, message: message.into(), count, reason: Some(reason) });
 }
 
 fn folder(options: &settings::Spool, traces: &Endpoint) -> Option<Folder> {

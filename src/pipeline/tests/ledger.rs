@@ -200,7 +200,7 @@ impl Run {
             Event::Refused => state.dropped(unit, DropReason::Rejected),
             Event::Failed { expired } => {
                 let max_age = if expired { Duration::ZERO } else { RETRY.max_age };
-                let _ = state.retry(unit, None, &Retry { max_age, ..RETRY });
+                state.retry(unit, None, &Retry { max_age, ..RETRY });
             }
             Event::Resent { parts } => state.resend(unit, parts),
             Event::KeyRefused => {
