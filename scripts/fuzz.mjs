@@ -25,6 +25,7 @@ const COVERAGE = [
   "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
   "-Cllvm-args=-sanitizer-coverage-pc-table",
   "-Cllvm-args=-sanitizer-coverage-trace-compares",
+  "--cfg=fuzzing",
 ];
 
 async function main() {
@@ -48,13 +49,12 @@ async function main() {
   if (values.keep) for (const target of positionals.length ? positionals : known) await keep(binary, target);
 }
 
-/** For a target of its own, so that the flags are for the code and not for what runs while it is built. */
+/** For a named platform, so that the flags are for the code and not for what runs while it is built. */
 async function build() {
   const host = /^host: (.+)$/m.exec(await run("rustc", ["-vV"]))?.[1] ?? "";
   const args = [
     "build",
     "--release",
-    "--locked",
     "--manifest-path",
     "fuzz/Cargo.toml",
     "--target",

@@ -25,6 +25,7 @@ pub fn target(input: &[u8]) {
     let asker: Asker = serde_json::from_slice(asker).unwrap_or_default();
     let mut snapshot = Snapshot::default();
     let prompts = readable(lists::prompts(body));
+    are_as_written(&prompts, body);
     let tests = readable(lists::prompt_ab_tests(body));
     let configs = readable(lists::configs(body));
     // Twice of each: a refresh must change nothing where the server answers the same.
@@ -59,6 +60,19 @@ fn quotes_nothing<T>(error: &BodyError) -> Vec<T> {
     ];
     assert!(expected.starts_with("expected ") && kinds.contains(&got), "{text}");
     Vec::new()
+}
+
+/// Where the body is strict JSON, nothing had to be mended, so each text is one that stands there.
+fn are_as_written(prompts: &[lists::Prompt], body: &[u8]) {
+    let Ok(strict) = serde_json::from_slice::<Value>(body) else { return };
+    let Some(entries) = strict["prompts"].as_array() else { return };
+    let has = |field: &str, text: &str| {
+        text.is_empty() || entries.iter().any(|entry| entry[field].as_str() == Some(text))
+    };
+    for prompt in prompts {
+        assert!(has("key", &prompt.key) && has("system_prompt", &prompt.system), "{prompt:?}");
+        assert!(has("user_template", &prompt.user), "{prompt:?}");
+    }
 }
 
 fn prompts_are_given(snapshot: &Snapshot, prompts: &[lists::Prompt], variables: &Variables) {

@@ -4,12 +4,15 @@
 use std::borrow::Cow;
 
 use fallom_trace::payload::{
-    Content, decode, encoded_len, fit_agent, fit_string, fit_tool, fit_value, fit_values, prepare,
-    well_formed,
+    Content, MIN_BUDGET, decode, encoded_len, fit_agent, fit_string, fit_tool, fit_value, fit_values,
+    prepare, well_formed,
 };
 use serde_json::Value;
 
 use super::{is_json, line, number};
+
+/// From here on something of every value is kept, a marker at least.
+const MIN_VALUE: usize = 82;
 
 pub fn target(input: &[u8]) {
     let (budget, rest) = line(input);
@@ -63,6 +66,7 @@ fn value_fits(text: &str, budget: usize) {
     let (kept, cut) = fit_value(text, budget);
     let Some(kept) = kept else {
         assert!(encoded_len(text) > budget && cut == text.len() as u64);
+        assert!(budget < MIN_VALUE, "left out, though {budget} bytes are enough for a marker");
         return;
     };
     is_a_cut_of(&kept, text);
@@ -98,6 +102,8 @@ fn content_fits(content: Content, budget: usize) {
         assert!(same || content.encoded_len() > budget, "cut without need");
         for (kept, text) in texts {
             assert!(text.is_some() || kept.is_none(), "content from nowhere");
+            let enough = is_agent && budget >= MIN_BUDGET;
+            assert!(!enough || kept.is_some() == text.is_some(), "left out, though there is room");
             kept.zip(text).iter().for_each(|(kept, text)| is_a_cut_of(kept, text));
         }
         if let (true, Some(kept), Some(text)) = (is_agent, request, content.request) {
