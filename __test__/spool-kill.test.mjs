@@ -34,7 +34,10 @@ async function work({ fallom, options, args: { round } }) {
   fallom.init(options);
   const session = fallom.session({ configKey: "app", sessionId: `round-${round}` });
   for (let i = 0; ; i++) {
-    session.span(`r${round}-${i}`).set({ text: "word ".repeat(i % 7 === 0 ? 4000 : 20) }).end();
+    session
+      .span(`r${round}-${i}`)
+      .set({ text: "word ".repeat(i % 7 === 0 ? 4000 : 20) })
+      .end();
     writeSync(1, `${i} ${Date.now()}\n`);
     if (i % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 1 + (i % 4)));
   }
@@ -48,7 +51,10 @@ async function killed(round, options) {
   const at = Date.now();
   running.kill("SIGKILL");
   const { stdout } = await ended;
-  const lines = stdout.split("\n").slice(0, -1).map((line) => line.split(" ").map(Number));
+  const lines = stdout
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => line.split(" ").map(Number));
   return lines.map(([i, endedAt]) => ({ name: `r${round}-${i}`, before: at - endedAt }));
 }
 

@@ -90,7 +90,10 @@ describe("with a spool", { concurrency: 2 }, () => {
           const { randomBytes } = await import("node:crypto");
           const session = fallom.session({ configKey: "app", sessionId: "s" });
           for (let i = 0; i < 1000; i++) {
-            session.span(`n-${i}`).set({ data: randomBytes(1000).toString("base64") }).end();
+            session
+              .span(`n-${i}`)
+              .set({ data: randomBytes(1000).toString("base64") })
+              .end();
             // Not faster than a small queue can be emptied.
             if (i % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
           }
@@ -174,7 +177,9 @@ describe("with a spool", { concurrency: 2 }, () => {
   test("two living processes on one folder deliver each their own", async (t) => {
     const [dir, server] = [spoolFolder(t), await startFallom()];
     t.after(() => server.close());
-    const both = [0, 300].map((from) => run(record, spooled(server, dir), { count: 300, from, flushMs: 10_000 }));
+    const both = [0, 300].map((from) =>
+      run(record, spooled(server, dir), { count: 300, from, flushMs: 10_000 }),
+    );
     for (const { flushed, stats } of await Promise.all(both)) {
       assert.deepEqual([flushed.delivered, stats.started], [300, 300]);
     }
@@ -255,7 +260,10 @@ describe("a spool that cannot do its work is no error:", { concurrency: 2 }, () 
     const { flushed, stats } = resultOf(ended);
     assertBalanced(stats);
     assert.equal(flushed.delivered, 50, JSON.stringify(stats));
-    assert.deepEqual((await namesOf(server)).filter((name) => name.startsWith("n-")), numbered(50));
+    assert.deepEqual(
+      (await namesOf(server)).filter((name) => name.startsWith("n-")),
+      numbered(50),
+    );
     const said = warningsOf(ended).filter((line) => line.includes("spool"));
     assert.equal(said.length, warnings, ended.stderr);
   }

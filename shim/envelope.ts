@@ -47,7 +47,7 @@ let smallInARow = 0;
 /** Hands one finished span to the core: one crossing, the bytes of a `SpanEnvelope`. Never throws. */
 export function record(start: SpanStart, end: SpanEnd): void {
   try {
-    send(envelopeText(start, end));
+    send(envelopeParts(start, end));
   } catch {
     // Too long for a string, or an attribute that resists: the span counts even without its content.
     recordBare(start, end);
@@ -57,26 +57,31 @@ export function record(start: SpanStart, end: SpanEnd): void {
 function recordBare(start: SpanStart, end: SpanEnd): void {
   try {
     const { endMs, status, errorMessage } = end;
-    send(envelopeText(start, { endMs, status, errorMessage, attributes: { "fallom.content_lost": true } }));
+    send(envelopeParts(start, { endMs, status, errorMessage, attributes: { "fallom.content_lost": true } }));
   } catch {
     // Nothing is left to send; the open span stays counted as open.
   }
 }
 
-function send(text: string): void {
-  const target = bufferFor(text);
-  native().record(target.subarray(0, target.write(text, "utf8")));
+function send(parts: string[]): void {
+  const target = bufferFor(parts);
+  let bytes = 0;
+  for (const part of parts) bytes += target.write(part, bytes, "utf8");
+  native().record(target.subarray(0, bytes));
 }
 
-/** A buffer that holds `text` for sure: UTF-8 takes three bytes for a UTF-16 unit at most. */
-function bufferFor(text: string): Buffer {
+/** A buffer that holds `parts` for sure: UTF-8 takes three bytes for a UTF-16 unit at most. */
+function bufferFor(parts: string[]): Buffer {
   const kept = buffer ?? Buffer.allocUnsafeSlow(INITIAL_BYTES);
   buffer = kept;
-  if (text.length * 3 <= kept.length) {
-    shrink(text.length * 12 <= kept.length);
+  let units = 0;
+  for (const part of parts) units += part.length;
+  if (units * 3 <= kept.length) {
+    shrink(units * 12 <= kept.length);
     return kept;
   }
-  const bytes = Buffer.byteLength(text);
+  let bytes = 0;
+  for (const part of parts) bytes += Buffer.byteLength(part);
   if (bytes <= kept.length) {
     smallInARow = 0;
     return kept;
@@ -94,8 +99,11 @@ function shrink(small: boolean): void {
   smallInARow = 0;
 }
 
-/** Built by hand: what is JSON text already goes in as it is, and the rest has no need of a walk. */
-function envelopeText(start: SpanStart, end: SpanEnd): string {
+/**
+ * Built by hand: what is JSON text already goes in as it is, and the rest has no need of a walk. Long texts stay parts of
+ * their own, since joined they would be copied once more.
+ */
+function envelopeParts(start: SpanStart, end: SpanEnd): string[] {
   let text = `{"session":${start.sessionJson},"trace_id":"${start.traceId}","span_id":"${start.spanId}"`;
   if (start.parentSpanId !== undefined) text += `,"parent_span_id":"${start.parentSpanId}"`;
   text += `,"name":${JSON.stringify(start.name)},"kind":"${start.kind}"`;
@@ -104,13 +112,15 @@ function envelopeText(start: SpanStart, end: SpanEnd): string {
   if (end.errorMessage !== undefined) text += `,"error_message":${JSON.stringify(end.errorMessage)}`;
   if (end.timeToFirstTokenMs !== undefined) text += `,"time_to_first_token_ms":${end.timeToFirstTokenMs}`;
   if (start.streaming) text += ',"is_streaming":true';
-  text += `,"attributes":${JSON.stringify(end.attributes ?? {})}`;
-  if (end.requestJson !== undefined) text += `,"request":${end.requestJson}`;
-  if (end.responseJson !== undefined) text += `,"response":${end.responseJson}`;
   if (end.usageJson !== undefined) text += `,"usage":${end.usageJson}`;
-  if (end.metadataJson !== undefined) text += `,"metadata":${end.metadataJson}`;
   if (end.timingsJson !== undefined) text += `,"timings":${end.timingsJson}`;
-  if (end.linkTexts !== undefined) text += `,"link_texts":${JSON.stringify(end.linkTexts)}`;
   if (end.insideAgent === true) text += ',"inside_agent":true';
-  return `${text}}`;
+  text += ',"attributes":';
+  const parts = [text, JSON.stringify(end.attributes ?? {})];
+  if (end.requestJson !== undefined) parts.push(',"request":', end.requestJson);
+  if (end.responseJson !== undefined) parts.push(',"response":', end.responseJson);
+  if (end.metadataJson !== undefined) parts.push(',"metadata":', end.metadataJson);
+  if (end.linkTexts !== undefined) parts.push(',"link_texts":', JSON.stringify(end.linkTexts));
+  parts.push("}");
+  return parts;
 }

@@ -194,7 +194,7 @@ impl Core {
         self.pipeline.abandon(spans);
     }
 
-    pub fn record(&self, envelope: Vec<u8>) {
+    pub fn record(&self, envelope: &[u8]) {
         self.pipeline.record(envelope);
     }
 

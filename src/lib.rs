@@ -36,6 +36,10 @@ pub mod spool;
 #[cfg(feature = "node")]
 mod held;
 
+/// Memory that goes back to the system.
+#[cfg(feature = "node")]
+mod pages;
+
 /// Keeps the catalog fresh.
 #[cfg(feature = "node")]
 mod refresh;

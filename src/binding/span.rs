@@ -33,7 +33,7 @@ pub fn open() -> u32 {
 pub fn record(envelope: &[u8]) {
     guard((), || {
         if let Some(core) = core::running() {
-            core.record(envelope.to_vec());
+            core.record(envelope);
             exit::closed();
         }
     });

@@ -1,6 +1,6 @@
 //! When a span is sent, on one thread of its own.
 //!
-//! The event loop hands bytes in (`record`) and is gone. The thread encodes them (`encode`), keeps them in a queue
+//! The event loop hands bytes in (`inbox`) and is gone. The thread encodes them (`intake`, `encode`), keeps them in a queue
 //! bounded in bytes, oldest dropped first (`queue`), and sends them when a batch is full or old enough (`batch`),
 //! with retries (`outcome`). Every span is counted in exactly one place at all times (`ledger`): each change of place
 //! happens under the one lock of `queue::State`. A flush waits for the spans that were there when it was called
@@ -10,6 +10,7 @@ mod batch;
 mod disk;
 mod encode;
 mod flush;
+mod inbox;
 mod intake;
 mod ledger;
 mod outcome;

@@ -93,16 +93,15 @@ impl State {
     pub fn drop_queue(&mut self, reason: DropReason) {
         let delayed = self.delayed.drain(..).map(|delayed| delayed.unit);
         let units: Vec<Unit> = self.split.drain(..).chain(delayed).collect();
-        let spans: Vec<Queued> = units
-            .into_iter()
-            .flat_map(|unit| unit.spans)
-            .chain(self.ready.drain(..))
-            .chain(self.inbox.drain(..))
-            .collect();
+        let spans: Vec<Queued> =
+            units.into_iter().flat_map(|unit| unit.spans).chain(self.ready.drain(..)).collect();
         self.ready_bytes = 0;
         for span in spans {
             self.held_bytes -= span.held.len();
             self.give_up(Place::Queued, &span, reason);
+        }
+        while let Some(span) = self.inbox.pop() {
+            self.give_up_raw(&span, reason);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::batch::{Delayed, Unit};
 use super::flush::{FlushResult, Settled, Waiters};
+use super::inbox::{Block, Inbox, Raw};
 use super::ledger::{DropReason, LastError, Place, Stats};
 use crate::diagnostics::warn_once;
 use crate::held::Held;
@@ -48,9 +49,11 @@ pub struct State {
     /// While set, backoffs are short: somebody waits (a flush, the end of the process).
     pub hurry_until: Option<Instant>,
     /// Handed in, not yet encoded.
-    pub(super) inbox: VecDeque<Queued>,
+    pub(super) inbox: Inbox,
     /// Encoded, in their order.
     pub(super) ready: VecDeque<Queued>,
+    /// So many of the last ready spans lie each in memory of its own.
+    loose: usize,
     pub(super) delayed: Vec<Delayed>,
     /// Units to send before anything else: the parts of one that was refused as a whole, or spans from the spool.
     pub(super) split: VecDeque<Unit>,
@@ -82,8 +85,9 @@ impl State {
             requests: 0,
             asked_to_wait_until: None,
             hurry_until: None,
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
             ready: VecDeque::new(),
+            loose: 0,
             delayed: Vec::new(),
             split: VecDeque::new(),
             next_seq: 0,
@@ -104,7 +108,7 @@ impl State {
     }
 
     /// Takes a finished span in, or counts it as dropped.
-    pub fn push(&mut self, bytes: Vec<u8>) {
+    pub fn push(&mut self, bytes: &[u8]) {
         let refused = if self.stopped {
             Some(DropReason::Disabled)
         } else if self.unauthorized {
@@ -121,9 +125,8 @@ impl State {
         self.make_room(bytes.len());
         self.stats.queue();
         let seq = self.number();
-        let span = Queued { seq, held: Held::plain(bytes), since: Instant::now(), spooled: None };
-        self.held_bytes += span.held.len();
-        self.inbox.push_back(span);
+        self.held_bytes += bytes.len();
+        self.inbox.push(seq, bytes);
         if let Some(memory_only) = &mut self.memory_only {
             memory_only.insert(seq);
         }
@@ -135,9 +138,14 @@ impl State {
         seq
     }
 
-    /// Takes the next span out of the inbox to encode it. It stays counted as queued.
-    pub fn take_inbox(&mut self) -> Option<Queued> {
-        self.inbox.pop_front()
+    /// Takes the next spans out of the inbox to encode them. They stay counted as queued.
+    pub fn take_inbox(&mut self) -> Option<Block> {
+        self.inbox.take()
+    }
+
+    /// All of its spans were encoded. It comes back if it is not needed any more.
+    pub fn give_back(&mut self, block: Block) -> Option<Block> {
+        self.inbox.give_back(block)
     }
 
     /// An encoded span comes back from the encoder; `before` is the length that it had in the inbox.
@@ -148,13 +156,30 @@ impl State {
             memory_only.remove(&span.seq);
         }
         self.ready.push_back(span);
+        self.loose += 1;
         self.make_room(0);
     }
 
-    /// A span could not be encoded.
-    pub fn unreadable(&mut self, span: &Queued, reason: DropReason) {
-        self.held_bytes -= span.held.len();
-        self.give_up(Place::Queued, span, reason);
+    /// The last ready spans that lie each in memory of its own, if they are of so many bytes together. They stay counted
+    /// as queued; [`State::put_back`] comes after it.
+    pub fn take_loose(&mut self, bytes: usize) -> Option<Vec<Queued>> {
+        let first = self.ready.len().saturating_sub(self.loose);
+        self.loose = self.ready.len() - first;
+        let held: usize = self.ready.range(first..).map(|span| span.held.len()).sum();
+        (held >= bytes).then(|| self.ready.split_off(first).into())
+    }
+
+    /// They lie together now.
+    pub fn put_back(&mut self, spans: Vec<Queued>) {
+        self.ready.extend(spans);
+        self.loose = 0;
+    }
+
+    /// A span that is still as it was handed in is given up.
+    pub fn give_up_raw(&mut self, span: &Raw, reason: DropReason) {
+        self.held_bytes -= span.at.len();
+        self.stats.drop_from(Place::Queued, reason, 1);
+        self.settled(span.seq, None, Settled::Dropped);
     }
 
     /// Spans that waited in the spool are queued again, to go next.
@@ -201,11 +226,16 @@ impl State {
                     self.ready_bytes -= span.held.wire_len();
                 })
             });
-            let Some(oldest) = oldest.or_else(|| self.inbox.pop_front()) else {
+            let waits = if let Some(oldest) = oldest {
+                self.held_bytes -= oldest.held.len();
+                self.leave_memory(Place::Queued, &oldest, DropReason::QueueFull)
+            } else if let Some(oldest) = self.inbox.pop() {
+                self.give_up_raw(&oldest, DropReason::QueueFull);
+                false
+            } else {
                 return;
             };
-            self.held_bytes -= oldest.held.len();
-            if !self.leave_memory(Place::Queued, &oldest, DropReason::QueueFull) {
+            if !waits {
                 warn_once(
                     "The queue is full: the oldest spans are dropped. Raise maxQueueBytes, or see that the server can be reached.",
                 );
@@ -294,12 +324,12 @@ impl State {
 
     pub(super) fn deliver(&mut self, span: &Queued) {
         self.stats.deliver(1);
-        self.settled(span, Settled::Delivered);
+        self.settled(span.seq, span.spooled, Settled::Delivered);
     }
 
     pub(super) fn give_up(&mut self, place: Place, span: &Queued, reason: DropReason) {
         self.stats.drop_from(place, reason, 1);
-        self.settled(span, Settled::Dropped);
+        self.settled(span.seq, span.spooled, Settled::Dropped);
     }
 
     /// Memory has no room or no time left for a span: it waits on disk, or is given up. Says whether it waits.
@@ -314,14 +344,14 @@ impl State {
         true
     }
 
-    fn settled(&mut self, span: &Queued, how: Settled) {
-        match (span.spooled, &mut self.memory_only) {
+    fn settled(&mut self, seq: u64, spooled: Option<Address>, how: Settled) {
+        match (spooled, &mut self.memory_only) {
             (Some(address), _) => self.moved.settled.push(address),
             (None, Some(memory_only)) => {
-                memory_only.remove(&span.seq);
+                memory_only.remove(&seq);
             }
             (None, None) => {}
         }
-        self.waiters.settle(span.seq, how);
+        self.waiters.settle(seq, how);
     }
 }

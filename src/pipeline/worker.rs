@@ -15,7 +15,7 @@ use super::ledger::{DropReason, Place, Stats};
 use super::outcome::Parts;
 use super::queue::State;
 use crate::diagnostics::{self, Event, Kind, debug, warn_once};
-use crate::held::{Held, Packer};
+use crate::held::{Packer, gather};
 use crate::settings::Settings;
 use crate::transport::{Answer, Form, Http, Post};
 
@@ -92,7 +92,7 @@ impl Pipeline {
     }
 
     /// Takes a finished span's envelope.
-    pub fn record(&self, envelope: Vec<u8>) {
+    pub fn record(&self, envelope: &[u8]) {
         self.shared.state.lock().push(envelope);
         self.shared.wake.notify_one();
     }
@@ -195,10 +195,8 @@ async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form
     shared.state.lock().stats.sent_bytes += bytes;
     if matches!(answer, Answer::Retry { .. }) {
         // They will wait.
-        for span in &mut unit.spans {
-            let held = std::mem::replace(&mut span.held, Held::plain(Vec::new()));
-            span.held = shared.packer.pack(held);
-        }
+        unit.spans.iter_mut().for_each(|span| shared.packer.compress(&mut span.held));
+        gather(unit.spans.iter_mut().map(|span| &mut span.held));
     }
     settle(&shared, &settings, unit, form, answer);
     shared.wake.notify_one();

@@ -210,7 +210,7 @@ impl Segment {
         self.file.seek(SeekFrom::Start(span.payload.start)).ok()?;
         self.file.read_exact(&mut bytes).ok()?;
         if span.packed {
-            Held::from_frame(bytes.into_boxed_slice(), span.plain_len as usize)
+            Held::from_frame(bytes.into(), span.plain_len as usize)
         } else {
             Some(Held::plain(bytes))
         }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use crate::held::Held;
 use crate::pipeline::DropReason;
 use crate::pipeline::batch::Unit;
+use crate::pipeline::inbox::Raw;
 use crate::pipeline::outcome::Parts;
 use crate::pipeline::queue::{Moved, Queued, State};
 use crate::settings::{Batch, Retry};
@@ -109,12 +110,15 @@ impl Run {
                 if self.state.stats.open == 0 {
                     self.handed_in += 1;
                 }
-                self.state.push(vec![0; bytes]);
+                self.state.push(&vec![0; bytes]);
             }
             Event::Encode { most, grows_to } => self.encode(most, |_| grows_to),
             Event::Unreadable => {
-                if let Some(span) = self.state.take_inbox() {
-                    self.state.unreadable(&span, DropReason::Rejected);
+                if let Some(block) = self.state.take_inbox() {
+                    for span in &block.spans {
+                        self.state.give_up_raw(span, DropReason::Rejected);
+                    }
+                    let _ = self.state.give_back(block);
                 }
             }
             Event::Send { ndjson } => {
@@ -152,17 +156,24 @@ impl Run {
 
     fn encode(&mut self, most: usize, grows_to: impl Fn(usize) -> usize) {
         for _ in 0..most {
-            let Some(raw) = self.state.take_inbox() else { return };
-            let before = raw.held.len();
-            let mut span = Queued { held: Held::plain(vec![1; grows_to(before)]), ..raw };
-            if let Some((spool, scratch)) = &mut self.spool
-                && !scratch.fails()
-            {
-                let written = spool.append(&[(&span.held, Duration::ZERO)]);
-                span.spooled = written.and_then(|written| written.first().copied());
+            let Some(block) = self.state.take_inbox() else { return };
+            for raw in &block.spans {
+                self.encode_span(raw, grows_to(raw.at.len()));
             }
-            self.state.ready(span, before);
+            let _ = self.state.give_back(block);
         }
+    }
+
+    fn encode_span(&mut self, raw: &Raw, bytes: usize) {
+        let mut span =
+            Queued { seq: raw.seq, since: raw.since, held: Held::plain(vec![1; bytes]), spooled: None };
+        if let Some((spool, scratch)) = &mut self.spool
+            && !scratch.fails()
+        {
+            let written = spool.append(&[(&span.held, Duration::ZERO)]);
+            span.spooled = written.and_then(|written| written.first().copied());
+        }
+        self.state.ready(span, raw.at.len());
     }
 
     fn crash(&mut self) {
@@ -242,7 +253,7 @@ impl Run {
         self.state.stats.open = {
             let open = self.state.stats.open;
             for _ in 0..open {
-                self.state.push(vec![0; 10]);
+                self.state.push(&vec![0; 10]);
             }
             self.state.stats.open
         };
@@ -316,7 +327,8 @@ fn when_the_queue_is_full_the_oldest_spans_go() {
         run.apply(Event::Record { bytes: 500 });
     }
     assert_eq!(run.state.stats.dropped.queue_full, 2);
-    let left: Vec<u64> = std::iter::from_fn(|| run.state.take_inbox()).map(|span| span.seq).collect();
+    let blocks = std::iter::from_fn(|| run.state.take_inbox());
+    let left: Vec<u64> = blocks.flat_map(|block| block.spans).map(|span| span.seq).collect();
     assert_eq!(left, [2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
@@ -340,7 +352,7 @@ fn a_span_that_is_too_large_is_parted_from_its_neighbours_at_once() {
 fn a_flush_that_runs_out_of_time_counts_what_is_on_disk_as_spooled() {
     let mut run = Run::new(true);
     for _ in 0..3 {
-        run.apply(Event::Record { bytes: 10 });
+        run.apply(Event::Record { bytes: 600 });
     }
     run.apply(Event::Encode { most: 2, grows_to: 10 });
     let (id, _) = run.state.begin_flush(Instant::now(), false);
@@ -352,7 +364,7 @@ fn a_flush_that_runs_out_of_time_counts_what_is_on_disk_as_spooled() {
 fn the_end_of_the_process_does_not_wait_for_a_server_that_is_down_once_all_is_on_disk() {
     let mut run = Run::new(true);
     for _ in 0..6 {
-        run.apply(Event::Record { bytes: 10 });
+        run.apply(Event::Record { bytes: 600 });
     }
     run.apply(Event::Encode { most: 5, grows_to: 10 });
     let (id, mut done) = run.state.begin_flush(Instant::now(), true);

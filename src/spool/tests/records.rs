@@ -12,7 +12,9 @@ fn segment(spans: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
     let mut file = HEADER.to_vec();
     let mut ends = Vec::new();
     for (index, span) in spans.iter().enumerate() {
-        write_span(&mut file, index as u32, 7, &packer.pack(Held::plain(span.clone())));
+        let mut held = Held::plain(span.clone());
+        packer.compress(&mut held);
+        write_span(&mut file, index as u32, 7, &held);
         ends.push(file.len());
     }
     (file, ends)
@@ -26,7 +28,7 @@ fn spans_of(file: &[u8]) -> Vec<(u32, Vec<u8>)> {
         .map(|span| {
             let payload = &file[span.payload.start as usize..span.payload.end as usize];
             let held = if span.packed {
-                Held::from_frame(payload.into(), span.plain_len as usize).unwrap()
+                Held::from_frame(payload.to_vec().into(), span.plain_len as usize).unwrap()
             } else {
                 Held::plain(payload.to_vec())
             };

@@ -1,0 +1,93 @@
+//! Spans as they were handed in, until the thread takes them: copied one behind the other into blocks, so that a burst
+//! leaves nothing behind in the allocator.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::Instant;
+
+use crate::pages::Pages;
+
+/// Bytes of a block; a longer span has one of its own. Tests fill more than one with little.
+const BLOCK: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
+/// Blocks that are kept for the next spans: fresh pages cost the event loop time.
+const MOST_SPARE: usize = 8;
+
+/// A span in a block.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// Numbered as handed in.
+    pub seq: u64,
+    pub since: Instant,
+    pub at: Range<usize>,
+}
+
+/// Spans that were handed in one after the other.
+pub struct Block {
+    pages: Pages,
+    used: usize,
+    pub spans: VecDeque<Raw>,
+}
+
+/// The blocks, oldest first.
+#[derive(Default)]
+pub struct Inbox {
+    blocks: VecDeque<Block>,
+    spare: Vec<Pages>,
+}
+
+impl Block {
+    pub fn bytes(&self, span: &Raw) -> &[u8] {
+        self.pages.get(span.at.clone()).unwrap_or_default()
+    }
+}
+
+impl Inbox {
+    pub fn push(&mut self, seq: u64, bytes: &[u8]) {
+        let since = Instant::now();
+        let room = |block: &Block| block.pages.len() - block.used;
+        if self.blocks.back().is_none_or(|last| room(last) < bytes.len()) {
+            let pages = match self.spare.pop() {
+                Some(pages) if bytes.len() <= BLOCK => pages,
+                _ => Pages::new(bytes.len().max(BLOCK)),
+            };
+            self.blocks.push_back(Block { pages, used: 0, spans: VecDeque::new() });
+        }
+        if let Some(last) = self.blocks.back_mut() {
+            let at = last.used..last.used + bytes.len();
+            if let Some(place) = last.pages.get_mut(at.clone()) {
+                place.copy_from_slice(bytes);
+                last.used = at.end;
+                last.spans.push_back(Raw { seq, since, at });
+            }
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// The oldest spans.
+    pub fn take(&mut self) -> Option<Block> {
+        self.blocks.pop_front()
+    }
+
+    /// A block whose spans are done with. It comes back if it is not needed, to be freed where that holds up nobody.
+    pub fn give_back(&mut self, block: Block) -> Option<Block> {
+        if block.pages.len() != BLOCK || self.spare.len() >= MOST_SPARE {
+            return Some(block);
+        }
+        self.spare.push(block.pages);
+        None
+    }
+
+    /// The oldest span is given up.
+    pub fn pop(&mut self) -> Option<Raw> {
+        let first = self.blocks.front_mut()?;
+        let span = first.spans.pop_front();
+        if first.spans.is_empty() {
+            let emptied = self.blocks.pop_front();
+            emptied.and_then(|block| self.give_back(block));
+        }
+        span
+    }
+}
