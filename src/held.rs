@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use parking_lot::Mutex;
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe;
 
 /// Fast: the thread shares the user's cores.
 const LEVEL: i32 = 1;
@@ -89,7 +90,9 @@ impl Packer {
 }
 
 fn unpack(frame: &[u8], plain_len: usize) -> Option<Vec<u8>> {
-    if plain_len > LONGEST {
+    // The frame says its length, too: what a broken file claims reserves no memory.
+    let claimed = zstd_safe::get_frame_content_size(frame).ok()??;
+    if plain_len > LONGEST || claimed != plain_len as u64 {
         return None;
     }
     Decompressor::new().ok()?.decompress(frame, plain_len).ok()

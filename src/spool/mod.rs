@@ -39,4 +39,7 @@ pub mod testing;
 mod tests;
 
 pub use record::{Contents, read};
+/// For `fuzz/targets/spool.rs`.
+#[doc(hidden)]
+pub use record::{HEADER, SpanAt, write_settled, write_span};
 pub use store::{Address, Changes, Returned, Spool};
