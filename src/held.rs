@@ -27,6 +27,7 @@ pub enum Held {
 /// Compresses spans, one at a time. Its tables are large, so they are made once.
 pub struct Packer(Mutex<Option<Compressor<'static>>>);
 
+#[allow(clippy::len_without_is_empty, reason = "nobody asks")]
 impl Held {
     pub fn plain(bytes: Vec<u8>) -> Self {
         Held::Plain(bytes.into_boxed_slice())
@@ -68,11 +69,13 @@ impl Held {
     }
 }
 
-impl Packer {
-    pub fn new() -> Self {
+impl Default for Packer {
+    fn default() -> Self {
         Packer(Mutex::new(Compressor::new(LEVEL).ok()))
     }
+}
 
+impl Packer {
     /// The same span, compressed if that makes it smaller.
     pub fn pack(&self, held: Held) -> Held {
         let Held::Plain(plain) = held else { return held };
@@ -104,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_span_comes_back_as_it_was() {
-        let packer = Packer::new();
+        let packer = Packer::default();
         for plain in
             [vec![], b"short".to_vec(), b"again and ".repeat(1000), (0..=255).cycle().take(999).collect()]
         {
@@ -115,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_repeats_itself_takes_less_and_what_is_random_never_more() {
-        let packer = Packer::new();
+        let packer = Packer::default();
         assert!(packer.pack(Held::plain(b"the same words ".repeat(1000))).len() < 200);
         let random: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(5000).collect();
         assert_eq!(packer.pack(Held::plain(random)).len(), 5000);
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_is_not_what_it_claims_is_refused() {
-        let Held::Packed { frame, plain_len } = Packer::new().pack(Held::plain(vec![7; 1000])) else {
+        let Held::Packed { frame, plain_len } = Packer::default().pack(Held::plain(vec![7; 1000])) else {
             panic!("it is compressed");
         };
         assert!(Held::from_frame(frame.clone(), plain_len).is_some());

@@ -130,7 +130,7 @@ struct Program {
 
 impl Program {
     fn run(mut lines: &[u8]) {
-        let packer = Packer::new();
+        let packer = Packer::default();
         let mut program = Program { file: HEADER.to_vec(), ..Program::default() };
         while !lines.is_empty() {
             let (step, rest) = line(lines);

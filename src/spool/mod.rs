@@ -34,7 +34,7 @@ mod record;
 mod segment;
 mod store;
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

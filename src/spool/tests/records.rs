@@ -10,7 +10,7 @@ use crate::spool::record::{HEADER, write_settled, write_span};
 
 /// A segment of these spans; also where each record ends.
 fn segment(spans: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
-    let packer = Packer::new();
+    let packer = Packer::default();
     let mut file = HEADER.to_vec();
     let mut ends = Vec::new();
     for (index, span) in spans.iter().enumerate() {
