@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe;
 
 use crate::pages::Pages;
 
@@ -37,6 +38,7 @@ struct Tools {
     room: Vec<u8>,
 }
 
+#[allow(clippy::len_without_is_empty, reason = "nobody asks")]
 impl Held {
     pub fn plain(bytes: Vec<u8>) -> Self {
         Held::Plain(bytes.into())
@@ -79,11 +81,13 @@ impl Held {
     }
 }
 
-impl Packer {
-    pub fn new() -> Self {
+impl Default for Packer {
+    fn default() -> Self {
         Packer(Mutex::new(Tools { compressor: Compressor::new(LEVEL).ok(), room: Vec::new() }))
     }
+}
 
+impl Packer {
     /// The span, compressed if that makes it smaller.
     pub fn compress(&self, held: &mut Held) {
         if matches!(held, Held::Plain(_))
@@ -136,7 +140,9 @@ pub fn gather<'h>(spans: impl Iterator<Item = &'h mut Held>) {
 }
 
 fn unpack(frame: &[u8], plain_len: usize) -> Option<Vec<u8>> {
-    if plain_len > LONGEST {
+    // The frame says its length, too: what a broken file claims reserves no memory.
+    let claimed = zstd_safe::get_frame_content_size(frame).ok()??;
+    if plain_len > LONGEST || claimed != plain_len as u64 {
         return None;
     }
     Decompressor::new().ok()?.decompress(frame, plain_len).ok()
@@ -148,7 +154,7 @@ mod tests {
 
     fn pack(plain: Vec<u8>) -> Held {
         let mut held = Held::plain(plain);
-        Packer::new().compress(&mut held);
+        Packer::default().compress(&mut held);
         held
     }
 

@@ -32,9 +32,10 @@ pub mod pipeline;
 #[cfg(feature = "node")]
 pub mod spool;
 
-/// The bytes of one span while it waits.
+/// The bytes of one span while it waits. Seen from outside by `fuzz/targets/spool.rs` alone.
 #[cfg(feature = "node")]
-mod held;
+#[doc(hidden)]
+pub mod held;
 
 /// Memory that goes back to the system.
 #[cfg(feature = "node")]

@@ -10,17 +10,19 @@ mod content;
 mod http;
 mod settings;
 mod span;
+mod spool;
 
 pub type Target = fn(&[u8]);
 
 /// By the name of the folder of its corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("answers", answers::target),
     ("catalog", catalog::target),
     ("content", content::target),
     ("http", http::target),
     ("settings", settings::target),
     ("span", span::target),
+    ("spool", spool::target),
 ];
 
 /// The first line of an input, and the rest. Inputs are lines, so that a person can read the corpus.

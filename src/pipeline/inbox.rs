@@ -62,6 +62,11 @@ impl Inbox {
         }
     }
 
+    /// The numbers of its spans.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.blocks.iter().flat_map(|block| &block.spans).map(|span| span.seq)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }

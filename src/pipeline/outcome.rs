@@ -9,6 +9,9 @@ use crate::diagnostics::debug;
 use crate::settings::Retry;
 use crate::transport::backoff;
 
+/// While somebody waits, backoffs and the rests of the circuit are at most one part of so many of `retry.baseMs`.
+const HURRY: u32 = 4;
+
 /// How a unit that was refused goes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parts {
@@ -66,8 +69,8 @@ impl State {
         let attempts = unit.attempts.saturating_add(1);
         let mut wait = backoff(attempts, retry);
         if self.hurry_until.is_some_and(|until| until > now) {
-            wait = wait.min(retry.base / 4);
-            self.circuit.hurry();
+            wait = wait.min(retry.base / HURRY);
+            self.circuit.rest_at_most_until(now + retry.base / HURRY);
         }
         debug(|| format!("{} spans go again in {} ms, try {}", spans.len(), wait.as_millis(), attempts + 1));
         self.delayed.push(Delayed { unit: Unit::new(spans, attempts), until: now + wait });

@@ -104,7 +104,11 @@ impl State {
 
     /// From now on there is a spool.
     pub fn has_spool(&mut self) {
-        self.memory_only.get_or_insert_default();
+        // Spans that came in before the thread got so far are not on disk.
+        let delayed = self.delayed.iter().map(|delayed| &delayed.unit);
+        let units = self.split.iter().chain(delayed).flat_map(|unit| &unit.spans);
+        let here = units.chain(&self.ready).map(|span| span.seq).chain(self.inbox.numbers());
+        self.memory_only.get_or_insert_with(|| here.collect());
     }
 
     /// Takes a finished span in, or counts it as dropped.

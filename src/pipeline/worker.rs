@@ -53,7 +53,7 @@ impl Pipeline {
             settings: RwLock::new(settings),
             http,
             encoder,
-            packer: Packer::new(),
+            packer: Packer::default(),
         });
         runtime.spawn(keep_running(Arc::clone(&shared)));
         Pipeline { shared }

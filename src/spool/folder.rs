@@ -3,12 +3,15 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::digest;
 
 /// Ends the name of every segment.
 const EXTENSION: &str = "spans";
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Where the segments of one scope lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +45,9 @@ impl Folder {
     pub fn new_segment(&self) -> PathBuf {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (ms, pid, random) = (now.as_millis(), std::process::id(), fastrand::u32(..));
-        self.0.join(format!("{ms:013}-{pid}-{random:08x}.{EXTENSION}"))
+        // Of one millisecond, too.
+        let count = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.0.join(format!("{ms:013}-{pid}-{count:08x}-{random:08x}.{EXTENSION}"))
     }
 
     pub fn holds(&self, segment: &Path) -> bool {

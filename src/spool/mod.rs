@@ -34,9 +34,12 @@ mod record;
 mod segment;
 mod store;
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use record::{Contents, read};
+/// For `fuzz/targets/spool.rs`.
+#[doc(hidden)]
+pub use record::{HEADER, SpanAt, write_settled, write_span};
 pub use store::{Address, Changes, Returned, Spool};

@@ -13,6 +13,9 @@ pub const HEADER: &[u8; 16] = b"FALLOM-SPOOL-1\n\0";
 const MARKER: [u8; 4] = [0xF5, 0xFA, 0x11, 0x0A];
 /// Marker, checksum, kind, index, since, plain_len, len.
 const FRONT: usize = 4 + 4 + 1 + 4 + 8 + 4 + 4;
+/// Checksums that come out wrong may cover so many times the file, all together; then, what claims to be a record is
+/// none. Else a file full of markers would be hashed from each of them to its end.
+const MOST_HASHED_IN_VAIN: usize = 64;
 /// The checksum covers what comes after it.
 const CHECKED_FROM: usize = 8;
 
@@ -81,8 +84,9 @@ pub fn read(file: &[u8]) -> Contents {
     let mut torn = 0;
     let mut spans = BTreeMap::new();
     let mut settled = Vec::new();
+    let mut patience = file.len().saturating_mul(MOST_HASHED_IN_VAIN);
     while at < file.len() {
-        let Some((record, len)) = Record::at(file, at) else {
+        let Some((record, len)) = Record::at(file, at, &mut patience) else {
             let next = memmem::find(&file[at + 1..], &MARKER).map_or(file.len(), |found| at + 1 + found);
             torn += (next - at) as u64;
             at = next;
@@ -115,8 +119,8 @@ enum Record {
 }
 
 impl Record {
-    /// The record that begins at `at`, and its length; `None` if none does.
-    fn at(file: &[u8], at: usize) -> Option<(Record, usize)> {
+    /// The record that begins at `at`, and its length; `None` if none does. `patience`: bytes that may be hashed in vain.
+    fn at(file: &[u8], at: usize, patience: &mut usize) -> Option<(Record, usize)> {
         let bytes = file.get(at..)?;
         let front = bytes.get(..FRONT)?;
         if !front.starts_with(&MARKER) {
@@ -124,7 +128,10 @@ impl Record {
         }
         let u32_at = |from: usize| front.get(from..from + 4)?.try_into().ok().map(u32::from_le_bytes);
         let len = FRONT.checked_add(u32_at(25)? as usize)?;
-        if crc32fast::hash(bytes.get(CHECKED_FROM..len)?) != u32_at(4)? {
+        let checked = bytes.get(CHECKED_FROM..len)?;
+        let patience_left = patience.checked_sub(len)?;
+        if crc32fast::hash(checked) != u32_at(4)? {
+            *patience = patience_left;
             return None;
         }
         let record = match front.get(CHECKED_FROM)? {

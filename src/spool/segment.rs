@@ -57,12 +57,16 @@ impl Segment {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&path)?;
         // The lock comes before the first byte: a file without any is no loss to whoever locked it first.
-        if !lock(&file)? || !path.try_exists()? {
-            return Err(io::Error::other("another process was faster to lock the file"));
-        }
-        if let Err(error) = file.write_all(HEADER) {
-            let _ = fs::remove_file(&path);
-            return Err(error);
+        let begun =
+            lock(&file).and_then(|ours| if ours { file.write_all(HEADER).map(|()| true) } else { Ok(false) });
+        match begun {
+            Ok(true) if path.try_exists()? => {}
+            Ok(_) => return Err(io::Error::other("another process was faster to lock the file")),
+            // Not left behind: where files cannot be locked, each try would leave one.
+            Err(error) => {
+                let _ = fs::remove_file(&path);
+                return Err(error);
+            }
         }
         let bytes = HEADER.len() as u64;
         Ok(Segment {
@@ -226,9 +230,24 @@ impl Segment {
         self.unsettled == 0
     }
 
-    pub fn remove(self) {
-        // While the lock is held, so that nobody adopts what is about to go.
-        let _ = fs::remove_file(&self.path);
+    /// While the lock is held, so that nobody adopts what is about to go. `false`: the file cannot be removed now (a
+    /// folder that is read-only, another program on Windows); then at least nothing in it is delivered again.
+    pub fn remove(&mut self) -> bool {
+        match fs::remove_file(&self.path) {
+            Ok(()) => return true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return true,
+            Err(_) => {}
+        }
+        if self.file.set_len(0).is_ok() {
+            self.bytes = 0;
+        } else if !self.entries.is_empty() {
+            let indexes: Vec<u32> = self.entries.iter().map(|entry| entry.span.index).collect();
+            let mut record = Vec::new();
+            record::write_settled(&mut record, &indexes);
+            let _ = self.write(&record);
+        }
+        self.entries.clear();
+        false
     }
 }
 

@@ -1,6 +1,7 @@
 //! The spool of this process: the segments that it owns, their bounds, and those that it takes over.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::folder::Folder;
@@ -19,6 +20,10 @@ const MOST_ADOPTED: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// After a failure, the disk is left alone for so long.
 const REST: Duration = Duration::from_secs(5);
+
+/// Segments are numbered through the life of the process: an address must never mean another span, even when the
+/// pipeline begins again after a bug.
+static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
 /// Where a span stands in the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +60,6 @@ pub struct Spool {
     segments: Vec<(u32, Segment)>,
     /// The one that is written to.
     writing: Option<u32>,
-    next_id: u32,
     /// Bytes in the folder that others own.
     others_bytes: u64,
     next_look: Instant,
@@ -71,7 +75,6 @@ impl Spool {
             options,
             segments: Vec::new(),
             writing: None,
-            next_id: 0,
             others_bytes: 0,
             next_look: Instant::now(),
             resting_until: None,
@@ -94,6 +97,11 @@ impl Spool {
     pub fn append(&mut self, spans: &[(&Held, Duration)]) -> Option<Vec<Address>> {
         let now = now_ms();
         let bytes = spans.iter().map(|(held, _)| held.len() as u64 + 64).sum();
+        if self.others_bytes + bytes > self.options.max_bytes {
+            // What waits here would go in vain.
+            warn_once("The spool has no room for a span, however much is removed. Raise spool.maxBytes.");
+            return None;
+        }
         if self.is_resting() || !self.make_room(bytes) {
             return None;
         }
@@ -123,14 +131,14 @@ impl Spool {
         // A sibling that looks around may take the new file for one without an owner; the next one is ours.
         let segment =
             Segment::create(folder.new_segment()).or_else(|_| Segment::create(folder.new_segment()))?;
-        self.writing = Some(self.next_id);
-        Ok(self.own(segment))
+        let at = self.own(segment);
+        self.writing = self.segments.get(at).map(|(id, _)| *id);
+        Ok(at)
     }
 
     fn own(&mut self, segment: Segment) -> usize {
         let at = self.segments.partition_point(|(_, other)| other.path < segment.path);
-        self.segments.insert(at, (self.next_id, segment));
-        self.next_id = self.next_id.wrapping_add(1);
+        self.segments.insert(at, (NEXT_ID.fetch_add(1, Ordering::Relaxed), segment));
         at
     }
 
@@ -140,7 +148,7 @@ impl Spool {
             let Some(at) = self.segments.iter().position(|(_, segment)| self.is_current(segment)) else {
                 return false;
             };
-            let (id, segment) = self.segments.remove(at);
+            let (id, mut segment) = self.segments.remove(at);
             if self.writing == Some(id) {
                 self.writing = None;
             }
@@ -285,18 +293,20 @@ impl Spool {
             if !old.is_empty() {
                 self.changes.expired += old.len() as u64;
                 segment.settle(&old);
-                self.remove_if_finished(at);
             }
+            self.remove_if_finished(at);
         }
     }
 
+    /// A file that cannot be removed stays ours until it can: without an owner, it would be found again at once.
     fn remove_if_finished(&mut self, at: usize) {
-        if self.segments.get(at).is_some_and(|(_, segment)| segment.is_finished()) {
-            let (id, segment) = self.segments.remove(at);
-            if self.writing == Some(id) {
-                self.writing = None;
-            }
-            segment.remove();
+        let finished = self.segments.get_mut(at).filter(|(_, segment)| segment.is_finished());
+        let Some((id, segment)) = finished else { return };
+        if self.writing == Some(*id) {
+            self.writing = None;
+        }
+        if segment.remove() {
+            self.segments.remove(at);
         }
     }
 

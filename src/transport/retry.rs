@@ -51,6 +51,11 @@ impl Circuit {
         }
     }
 
+    /// Shortens a rest, while somebody waits. It stays one: a server that is down must not be asked without a pause.
+    pub fn rest_at_most_until(&mut self, until: Instant) {
+        self.resting_until = self.resting_until.map(|rested| rested.min(until));
+    }
+
     /// When the rest ends, if it has not.
     pub fn resting_until(&self, now: Instant) -> Option<Instant> {
         self.resting_until.filter(|until| *until > now)

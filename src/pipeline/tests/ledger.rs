@@ -381,3 +381,31 @@ fn the_end_of_the_process_does_not_wait_for_a_server_that_is_down_once_all_is_on
     let result = run.state.end_flush(id);
     assert_eq!((result.spooled, result.pending, result.timed_out), (6, 0, false));
 }
+
+#[test]
+fn spans_that_came_in_before_the_spool_was_there_are_not_taken_for_safe() {
+    let mut state = State::new(MAX_QUEUE_BYTES);
+    state.push(&[0; 10]);
+    state.has_spool();
+    let (id, _) = state.begin_flush(Instant::now(), false);
+    assert_eq!(state.end_flush(id).pending, 1);
+}
+
+#[test]
+fn a_flush_does_not_have_a_server_that_is_down_asked_without_a_pause() {
+    let retry = Retry { base: Duration::from_secs(60), max: Duration::from_secs(60), ..RETRY };
+    let mut run = Run::new(false);
+    for _ in 0..50 {
+        run.apply(Event::Record { bytes: 10 });
+    }
+    run.encode(50, |before| before);
+    run.state.hurry(Instant::now() + Duration::from_secs(600));
+    let form = Form { ndjson: false, encoding: Encoding::Identity };
+    let mut tries = 0;
+    while let Some(unit) = run.state.next_unit(Instant::now(), &BATCH, MOST_REQUESTS, form) {
+        run.state.retry(unit, None, &retry);
+        tries += 1;
+    }
+    assert_eq!(tries, 5, "then the circuit rests");
+    assert!(run.state.next_unit(Instant::now() + retry.base / 4, &BATCH, MOST_REQUESTS, form).is_some());
+}

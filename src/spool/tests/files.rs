@@ -143,6 +143,48 @@ fn a_foreign_file_is_left_alone_and_a_broken_one_costs_nobody_else() {
 }
 
 #[test]
+fn a_span_larger_than_the_spool_costs_no_other() {
+    let scratch = Scratch::new();
+    let mut spool = scratch.spool(SMALL);
+    let small = write(&mut spool, "small");
+    spool.wait(&[small]);
+    let large = Held::plain(vec![0; SMALL as usize]);
+    assert_eq!(spool.append(&[(&large, Duration::ZERO)]), None);
+    assert_eq!(replay(&mut spool), ["small"]);
+    assert_eq!(spool.take_changes(), Changes::default());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_was_delivered_is_not_delivered_again_when_its_file_cannot_be_removed() {
+    let scratch = Scratch::new();
+    let mut spool = scratch.spool(SMALL);
+    let address = write(&mut spool, "a");
+    let path = scratch.files().remove(0);
+    let moved = scratch.dir.join("moved");
+    fs::rename(&path, &moved).unwrap();
+    fs::create_dir(&path).unwrap();
+    spool.settle(&[address]);
+    assert_eq!(crate::spool::read(&fs::read(&moved).unwrap()).spans, []);
+    // It is tried again.
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&moved, &path).unwrap();
+    look(&mut spool);
+    assert_eq!(scratch.segments(), 0);
+}
+
+#[test]
+fn an_address_of_another_spool_of_this_process_means_nothing() {
+    let scratch = Scratch::new();
+    let old = write(&mut scratch.spool(SMALL), "old");
+    let mut spool = scratch.spool_of("other", SMALL, HOUR);
+    let new = write(&mut spool, "new");
+    spool.settle(&[old]);
+    spool.wait(&[new]);
+    assert_eq!(replay(&mut spool), ["new"]);
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_no_error() {
     let scratch = Scratch::new();
     fs::write(&scratch.dir, "a file").unwrap();

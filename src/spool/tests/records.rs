@@ -1,5 +1,7 @@
 //! What is read back from a segment, whatever happened to its bytes.
 
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 
 use crate::held::{Held, Packer};
@@ -8,7 +10,7 @@ use crate::spool::record::{HEADER, write_settled, write_span};
 
 /// A segment of these spans; also where each record ends.
 fn segment(spans: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
-    let packer = Packer::new();
+    let packer = Packer::default();
     let mut file = HEADER.to_vec();
     let mut ends = Vec::new();
     for (index, span) in spans.iter().enumerate() {
@@ -43,6 +45,21 @@ fn spans() -> impl Strategy<Value = Vec<Vec<u8>>> {
         "[a-z ]{0,40}".prop_map(|word| word.repeat(30).into_bytes()),
     ];
     prop::collection::vec(span, 1..12)
+}
+
+#[test]
+fn a_file_full_of_false_records_is_read_in_time() {
+    let (good, _) = segment(&[b"good".to_vec()]);
+    let mut file = good.clone();
+    // A marker, no checksum, and the length of all that remains.
+    for left in (0..40_000_u32).rev() {
+        file.extend_from_slice(&good[HEADER.len()..HEADER.len() + 4]);
+        file.extend_from_slice(&[0; 21]);
+        file.extend_from_slice(&(left * 29).to_le_bytes());
+    }
+    let begun = Instant::now();
+    assert_eq!(spans_of(&file), [(0, b"good".to_vec())]);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
 proptest! {
