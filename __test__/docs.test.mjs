@@ -99,12 +99,14 @@ function allOptions() {
   for (const [name, value] of optionsOf(README)) {
     const [group, inner] = name.split(".");
     if (inner) options[group] = { ...options[group], [inner]: value };
-    else options[name] = value;
+    else if (!functionsOfShim().includes(name)) options[name] = value;
   }
+  const functions = functionsOfShim().map((name) => `${name}: () => {}`);
   return `
     import type { InitOptions } from "@fallom/trace";
-    type Whole<T> = { [K in keyof T]-?: Whole<NonNullable<T[K]>> };
-    export const options: Whole<InitOptions> = ${JSON.stringify(options)};`;
+    type Callable = (...given: never[]) => unknown;
+    type Whole<T> = T extends Callable ? T : { [K in keyof T]-?: Whole<NonNullable<T[K]>> };
+    export const options: Whole<InitOptions> = { ...${JSON.stringify(options)}, ${functions} };`;
 }
 
 const COMPILER = {
@@ -122,8 +124,8 @@ const NODE_TYPES = `
 declare const process: { env: Record<string, string | undefined>; stdout: { write(text: string): boolean } };
 declare const console: { log(...things: unknown[]): void };`;
 
-test("the README's options are the ones that the core takes", () => {
-  assert.deepEqual([...optionsOf(README).keys()].sort(), optionsOfCore().sort());
+test("the README's options are the ones that the core and the shim take", () => {
+  assert.deepEqual([...optionsOf(README).keys()].sort(), [...optionsOfCore(), ...functionsOfShim()].sort());
 });
 
 test("each option of the README is taken, has the default that it says, and is refused if misused", async () => {
@@ -134,7 +136,7 @@ test("each option of the README is taken, has the default that it says, and is r
     const nested = (name, value) => name.split(".").reduceRight((inner, part) => ({ [part]: inner }), value);
     const refusals = {};
     for (const [name, value] of ${JSON.stringify(options)}) {
-      fallom.init(nested(name, value));
+      fallom.init(nested(name, ${JSON.stringify(functionsOfShim())}.includes(name) ? () => {} : value));
       try { fallom.init(nested(name, Symbol())); } catch (error) { refusals[name] = [error.name, error.message]; }
     }
     console.log(JSON.stringify(refusals));`;
@@ -232,6 +234,11 @@ function optionsOfCore() {
     else if (name !== "baseUrl") names.add(from === "given" ? group + name : name);
   }
   return [...names];
+}
+
+/** Options that are functions never reach the core: the shim takes each by its name. */
+function functionsOfShim() {
+  return [...textOf("shim/init.ts").matchAll(/\bfunctionOf\(options, "(\w+)"\)/g)].map(([, name]) => name);
 }
 
 /** Relative links, and what stands in code marks and looks like a path of ours. */

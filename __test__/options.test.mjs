@@ -43,10 +43,14 @@ describe("a misused option", { concurrency: 4 }, () => {
     ["refreshMs", { refreshMs: Number.NaN }],
     ["getTimeoutMs", { getTimeoutMs: Number.POSITIVE_INFINITY }],
     ["getTimeoutMs", { getTimeoutMs: 2n }],
+    ["spool", { spool: 1 }],
+    ["spool.maxBytes", { spool: { maxBytes: 1 } }],
+    ["spool.path", { spool: { path: "spool" } }],
+    ["onDiagnostic", { onDiagnostic: "log" }],
+    ["waitUntil", { waitUntil: {} }],
+    ["batch.onDiagnostic", { batch: { onDiagnostic: () => {} } }],
     // To come, and refused until then: nobody shall think that they work.
-    ["spool", { spool: true }],
     ["cache", { cache: true }],
-    ["onDiagnostic", { onDiagnostic: () => {} }],
     ["apikey", { apikey: "a typo" }],
   ];
 

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use super::Read;
 use super::service::{MISS_IS_KNOWN, Service, Source};
 use crate::catalog::{Config, List, Snapshot, lists};
-use crate::diagnostics::{debug, warn_once};
+use crate::diagnostics::{self, Event, Kind, debug, warn_once};
 use crate::settings::{Endpoint, Settings};
 use crate::transport::Http;
 
@@ -104,12 +104,13 @@ impl Reader {
             Read::Prompts => self.read_prompts(&source).await,
             Read::Configs | Read::ConfigVersion(..) => self.read_configs(&source).await,
         };
-        if let Err(reason) = &outcome {
-            warn_once(&format!("{} could not be read: {reason}.", source.endpoint.url));
-        }
-        let mut state = source.state.lock();
-        state.read_at = Some(Instant::now());
-        state.failure = outcome.err();
+        let first = {
+            let mut state = source.state.lock();
+            state.read_at = Some(Instant::now());
+            state.failure = outcome.as_ref().err().cloned();
+            !std::mem::replace(&mut state.failing, outcome.is_err())
+        };
+        say(read, &source.endpoint, outcome, first);
     }
 
     async fn read_prompts(&self, source: &Arc<Source>) -> Result<(), String> {
@@ -172,6 +173,22 @@ impl Reader {
     async fn get(&self, source: &Source, path: &str) -> Result<Vec<u8>, String> {
         self.http.get(&source.endpoint, path, READ_TIMEOUT, MOST_BYTES).await
     }
+}
+
+/// How a read went. Of an outage, the beginning is an event.
+fn say(read: &Read, endpoint: &Endpoint, outcome: Result<(), String>, first: bool) {
+    let what = if *read == Read::Prompts { "prompts" } else { "configs" };
+    let url = endpoint.shown();
+    let Err(reason) = outcome else {
+        return debug(|| format!("{what} were read from {url}"));
+    };
+    if first {
+        let message = format!("{url} could not be read: {reason}").into();
+        diagnostics::report(Event { kind: Kind::RefreshFailed, message, count: 0, reason: Some(what) });
+    } else {
+        debug(|| format!("{what} still could not be read from {url}: {reason}"));
+    }
+    warn_once(&format!("{url} could not be read: {reason}."));
 }
 
 /// RFC 3986 unreserved characters as they are, the rest percent-encoded.

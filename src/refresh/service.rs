@@ -28,6 +28,8 @@ pub struct SourceState {
     pub read_at: Option<Instant>,
     /// When somebody last gave up waiting for one.
     pub given_up_at: Option<Instant>,
+    /// Whether the last read failed; with `failure`, which giving up sets, too, an outage would begin twice.
+    pub failing: bool,
     /// Why the last read failed, if it did.
     pub failure: Option<String>,
 }
