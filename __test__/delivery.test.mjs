@@ -82,23 +82,6 @@ describe("a server that offers batches", () => {
     assert.equal((await server.spans()).length, MAX_SPANS + 10);
   });
 
-  test("that then refuses them with 415 gets plain single spans, each once, and is not asked again", async () => {
-    const refuse = { path: "/v1/traces", request_content_type: "application/x-ndjson", status: 415 };
-    await serve({}, refuse);
-    await learnt();
-    record(10);
-    assert.deepEqual(await fallom.flush(), settled(10));
-    record(5, "later");
-    assert.deepEqual(await fallom.flush(), settled(5));
-    const sent = await posts();
-    assert.equal(sent.filter(({ status }) => status === 415).length, 1);
-    const taken = sent.filter(({ status }) => status === 200);
-    for (const { content_type, spans } of taken)
-      assert.deepEqual([content_type, spans], ["application/json", 1]);
-    assert.equal(taken.length, 15);
-    assert.deepEqual(await server.stats().then(({ unique, duplicates }) => [unique, duplicates]), [15, 0]);
-  });
-
   test("that refuses one span of a batch with 400 gets all the others", async () => {
     await serve(
       {},

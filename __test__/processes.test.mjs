@@ -7,6 +7,11 @@ import { runProgram } from "./support/program.mjs";
 import { assertBalanced } from "./support/spans.mjs";
 
 const SPANS = 200;
+/** It is not only busy, it fails now and then, before it has recorded anything. */
+const FAULTS = [
+  { path: "/v1/traces", probability: 0.15, status: 503 },
+  { path: "/v1/traces", probability: 0.15, reset: "before" },
+];
 
 /** What the programs begin with. `whoami` becomes the name of the spans. */
 const PROLOGUE = `
@@ -16,7 +21,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Worker, isMainThread, parentPort, threadId } from "node:worker_threads";
+import { Worker, isMainThread, parentPort, threadId, workerData } from "node:worker_threads";
 
 const options = JSON.parse(process.env.OPTIONS);
 const HERE = new URL(import.meta.url);
@@ -29,18 +34,32 @@ async function record(whoami, spans = ${SPANS}) {
     outer.end();
   }
 }
+/** Counts in memory that threads share how many spans have ended, for as long as the thread lives. */
+async function recordAndCount(counts, most = Infinity) {
+  for (let i = 0; i < most; i++) {
+    const span = session("counted").span("counted");
+    await sleep(0);
+    span.end();
+    Atomics.add(counts, 0, 1);
+  }
+}
+const newCounts = () => new Int32Array(new SharedArrayBuffer(4));
 const tell = (value) => console.log(JSON.stringify(value));
 `;
+
+const ROUNDS = 12;
+const WORKERS = 3;
 
 let server;
 
 beforeEach(async () => {
   server = await startFallom();
+  await server.setFaults(FAULTS);
 });
 afterEach(() => server.close());
 
 async function run(body, { timeoutMs = 30_000 } = {}) {
-  const options = JSON.stringify({ apiKey: "test-key", ...server.urls });
+  const options = JSON.stringify({ apiKey: "test-key", ...server.urls, exitTimeoutMs: 15_000 });
   const end = await runProgram({ source: PROLOGUE + body, env: { OPTIONS: options }, timeoutMs });
   assert.deepEqual([end.code, end.signal, end.timedOut], [0, null, false], end.stderr);
   assert.equal(end.stderr, "");
@@ -104,34 +123,70 @@ if (isMainThread) {
   });
 
   test("end at any moment: what had ended arrives, and the ledger knows of the rest", async () => {
-    const [stats] = await run(`
+    const [{ stats, ended }] = await run(`
 fallom.init(options);
 if (isMainThread) {
   let random = 7;
   const next = (below) => (random = (random * 16807) % 2147483647) % below;
-  for (let round = 0; round < 12; round++) {
-    const workers = [1, 2, 3].map(() => new Worker(HERE));
+  const workerData = newCounts();
+  for (let round = 0; round < ${ROUNDS}; round++) {
+    const workers = Array.from({ length: ${WORKERS} }, () => new Worker(HERE, { workerData }));
     await Promise.all(workers.map((worker) => once(worker, "message")));
     await sleep(next(20));
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
   await fallom.flush({ timeoutMs: 20_000 });
-  tell(fallom.stats());
+  tell({ stats: fallom.stats(), ended: workerData[0] });
 } else {
   parentPort.postMessage("recording");
-  for (;;) await Promise.all([record("one", 3), record("another", 2)]);
+  await Promise.all([recordAndCount(workerData), recordAndCount(workerData)]);
 }`);
-    assertBalanced(stats);
-    const { unique, duplicates } = await server.stats();
-    assert.deepEqual({ delivered: unique, duplicates }, { delivered: stats.delivered, duplicates: 0 });
-    const { open, queued, inFlight, dropped } = stats;
-    assert.deepEqual({ open, queued, inFlight }, { open: 0, queued: 0, inFlight: 0 });
-    assert.equal(dropped.total, dropped.disabled);
-    // Two at a time in each of 3 workers, 12 times.
-    assert.ok(dropped.disabled <= 2 * 3 * 12, `${dropped.disabled} were open`);
-    assert.ok(stats.delivered > 100, `${stats.delivered} delivered`);
+    await assertNoneLost(stats, ended, ROUNDS * WORKERS);
+    // Two at a time were open in each.
+    assert.ok(stats.dropped.disabled <= 2 * ROUNDS * WORKERS, `${stats.dropped.disabled} were open`);
+  });
+
+  test("that end in many ways at once, while others record on, lose nothing", async () => {
+    const [{ stats, ended, ends }] = await run(`
+fallom.init(options);
+if (isMainThread) {
+  const counts = newCounts();
+  const start = (way) => new Worker(HERE, { workerData: { counts, way } }).on("error", () => {});
+  const ways = ["returns", "exits", "throws", "rejects", "is terminated"];
+  const workers = [...ways, ...ways].map((way) => [way, start(way)]);
+  const ends = workers.map(([, worker]) => new Promise((resolve) => worker.once("exit", resolve)));
+  for (const [way, worker] of workers)
+    if (way === "is terminated") worker.once("message", () => worker.terminate());
+  await recordAndCount(counts, ${SPANS});
+  const codes = await Promise.all(ends);
+  await fallom.flush({ timeoutMs: 20_000 });
+  tell({ stats: fallom.stats(), ended: counts[0], ends: codes });
+} else {
+  const { counts, way } = workerData;
+  await recordAndCount(counts, ${SPANS});
+  parentPort.postMessage("recorded");
+  if (way === "exits") process.exit(3);
+  if (way === "throws") setTimeout(() => { throw new Error("a bug"); });
+  if (way === "rejects") Promise.reject(new Error("a bug"));
+  if (way === "is terminated") await recordAndCount(counts);
+}`);
+    assert.deepEqual(ends, [0, 3, 1, 1, 1, 0, 3, 1, 1, 1]);
+    await assertNoneLost(stats, ended, 2);
+    assert.ok(ended >= 11 * SPANS);
+    assert.ok(stats.dropped.disabled <= 2, `${stats.dropped.disabled} were open`);
   });
 });
+
+/** All that ended arrived once; a thread may have been stopped (so many were) before it counted its last. */
+async function assertNoneLost(stats, ended, stopped) {
+  assertBalanced(stats);
+  const { open, queued, inFlight, delivered, dropped } = stats;
+  assert.deepEqual({ open, queued, inFlight }, { open: 0, queued: 0, inFlight: 0 });
+  assert.equal(dropped.total, dropped.disabled, JSON.stringify(dropped));
+  assert.ok(ended > 100 && delivered >= ended && delivered <= ended + stopped, `${delivered} of ${ended}`);
+  const { unique, duplicates, conflicts } = await server.stats();
+  assert.deepEqual([unique, duplicates, conflicts], [delivered, 0, 0]);
+}
 
 describe("child_process.fork", () => {
   test("parent and children deliver each their own", async () => {

@@ -2,6 +2,9 @@
 
 import { spawn } from "node:child_process";
 import { statSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -28,15 +31,20 @@ const POLL_MS = 10;
  * @property {() => Promise<object[]>} faults  the rules, with how often each fired
  * @property {(forms: { batches?: string, compression?: string }) => Promise<void>} setNegotiation
  * @property {() => Promise<void>} reset  everything back to how it started
+ * @property {() => Promise<void>} stop  it is down: nobody listens on its port any more
+ * @property {() => Promise<void>} restart  it is up again on the same port, with the spans that it had, and nothing else
  * @property {() => Promise<void>} close
  */
 
 /**
- * @param {{ key?: string, port?: number, batches?: boolean, compression?: boolean, raw?: boolean }} [options]
+ * @param {{ key?: string, port?: number, batches?: boolean, compression?: boolean, raw?: boolean, keep?: boolean }} [options]
+ *   `keep`: its spans outlive a restart
  * @returns {Promise<Fallom>}
  */
 export async function startFallom(options = {}) {
-  const { child, url } = await launch(argumentsOf(options));
+  const folder = options.keep ? await mkdtemp(join(tmpdir(), "fallom-local-")) : undefined;
+  const args = argumentsOf({ ...options, folder });
+  let { child, url } = await launch(args);
   const call = (path, init) => request(`${url}/_local${path}`, init);
   const read = async (path) => (await call(path)).json();
   const put = async (path, value) => void (await call(path, { method: "PUT", body: JSON.stringify(value) }));
@@ -64,7 +72,14 @@ export async function startFallom(options = {}) {
     faults: () => read("/faults"),
     setNegotiation: (forms) => put("/negotiation", forms),
     reset: async () => void (await call("", { method: "DELETE" })),
-    close: () => end(child),
+    stop: () => end(child),
+    restart: async () => {
+      ({ child } = await launch([...args, "--port", new URL(url).port]));
+    },
+    close: async () => {
+      await end(child);
+      if (folder) await rm(folder, { recursive: true });
+    },
   };
 }
 
@@ -81,13 +96,14 @@ export function fallomLocal() {
   return built[0].path;
 }
 
-function argumentsOf({ key, port = 0, batches = true, compression = true, raw = true }) {
+function argumentsOf({ key, port = 0, batches = true, compression = true, raw = true, folder }) {
   return [
     ...["--port", String(port), "--until-stdin-closes"],
     ...(key ? ["--key", key] : []),
     ...(batches ? [] : ["--no-batches"]),
     ...(compression ? [] : ["--no-compression"]),
     ...(raw ? ["--keep-raw"] : []),
+    ...(folder ? ["--store", join(folder, "spans.json")] : []),
   ];
 }
 

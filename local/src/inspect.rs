@@ -59,8 +59,12 @@ pub async fn spans(State(app): State<App>, Query(wanted): Query<Wanted>) -> Resp
     };
     let store = app.store.lock();
     let spans = store.spans(wanted.trace_id.as_deref(), wanted.session_id.as_deref());
-    let list: Vec<String> = spans.map(write).collect();
-    json_text(format!("[{}]", list.join(",\n")))
+    json_text(list(spans, write))
+}
+
+/// Spans as a JSON list, one a line unless they came otherwise.
+pub fn list<'a>(spans: impl Iterator<Item = &'a Arrived>, write: impl Fn(&Arrived) -> String) -> String {
+    format!("[{}]", spans.map(write).collect::<Vec<_>>().join(",\n"))
 }
 
 /// `GET /_local/tree`: the traces as text.

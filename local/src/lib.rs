@@ -2,7 +2,8 @@
 //!
 //! It is the server that people run beside their agent to see its traces without an account, and the
 //! server of the tests. It is as strict as the contract (`wire.md`, `spans.md`): what it accepts is a
-//! span that Fallom can read. Everything is in memory.
+//! span that Fallom can read. Everything is in memory, but for the spans
+//! that `--store` keeps over a restart.
 //!
 //! A request's way through it, one direction:
 //!

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use fallom_local::options::{Command, HELP, Options};
-use fallom_local::server;
+use fallom_local::{server, traces};
 
 fn main() -> ExitCode {
     let outcome = match Options::from_env() {
@@ -30,17 +30,26 @@ fn run(options: Options) -> Result<(), String> {
         .build()
         .map_err(|error| format!("the runtime did not start: {error}"))?;
     let until_stdin_closes = options.until_stdin_closes;
-    runtime.block_on(async {
+    let store = options.store.clone();
+    let app = runtime.block_on(async {
         let (host, port) = (options.host, options.port);
         let server = server::bind(options)
             .await
             .map_err(|error| format!("cannot listen on {host} port {port}: {error}"))?;
-        announce(server.url()).map_err(|error| format!("cannot write to stdout: {error}"))?;
-        if until_stdin_closes {
-            end_with_stdin();
+        let app = server.app();
+        if let Some(path) = &store {
+            traces::load(&app, path)?;
         }
-        server.run().await.map_err(|error| error.to_string())
-    })
+        announce(server.url()).map_err(|error| format!("cannot write to stdout: {error}"))?;
+        tokio::select! {
+            ended = server.run() => ended.map_err(|error| error.to_string())?,
+            () = end_of_stdin(), if until_stdin_closes => {}
+        }
+        Ok::<_, String>(app)
+    })?;
+    // Nothing arrives from here on: what is written is all that anybody got an answer for.
+    drop(runtime);
+    store.map_or(Ok(()), |path| traces::save(&app, &path))
 }
 
 /// The one line that a starter waits for.
@@ -50,11 +59,13 @@ fn announce(url: &str) -> std::io::Result<()> {
     stdout.flush()
 }
 
-/// Ends the process when stdin does, so that no child outlives the test that started it.
-fn end_with_stdin() {
+/// The process ends when stdin does, so that no child outlives the test that started it.
+async fn end_of_stdin() {
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
     std::thread::spawn(|| {
         let mut ignored = [0; 1024];
         while matches!(std::io::stdin().read(&mut ignored), Ok(1..)) {}
-        std::process::exit(0);
+        drop(ended);
     });
+    let _ = end.await;
 }

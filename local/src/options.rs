@@ -1,6 +1,7 @@
 //! The command line becomes one checked value.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
@@ -15,6 +16,7 @@ fallom-local: a local Fallom that takes spans and shows what arrived
   --key KEY              the only API key that is let in (default: any)
   --no-batches           neither offer nor take application/x-ndjson
   --no-compression       neither offer nor take compressed bodies
+  --store FILE           begin with the spans in this file, and write it when stdin closes
   --keep-raw             keep every byte that arrives, for GET /_local/raw
   --until-stdin-closes   end when stdin does
   --help                 this text
@@ -41,6 +43,8 @@ pub struct Options {
     pub key: Option<String>,
     /// What is offered and taken at the start, and again after a reset.
     pub negotiation: Negotiation,
+    /// Where the spans are between two runs.
+    pub store: Option<PathBuf>,
     /// Keep every byte of every request, for `GET /_local/raw`.
     pub keep_raw: bool,
     /// End the process when stdin ends.
@@ -54,6 +58,7 @@ impl Default for Options {
             port: 0,
             key: None,
             negotiation: Negotiation::default(),
+            store: None,
             keep_raw: false,
             until_stdin_closes: false,
         }
@@ -75,6 +80,7 @@ impl Options {
                 Long("key") => options.key = Some(arguments.value()?.string()?),
                 Long("no-batches") => options.negotiation.batches = Ability::Refused,
                 Long("no-compression") => options.negotiation.compression = Ability::Refused,
+                Long("store") => options.store = Some(arguments.value()?.into()),
                 Long("keep-raw") => options.keep_raw = true,
                 Long("until-stdin-closes") => options.until_stdin_closes = true,
                 Short('h') | Long("help") => return Ok(Command::Help),
@@ -106,12 +112,14 @@ mod tests {
             "k",
             "--no-batches",
             "--no-compression",
+            "--store=spans",
             "--keep-raw",
             "--until-stdin-closes",
         ]);
         let Ok(Command::Run(options)) = command else { panic!("{command:?}") };
         assert_eq!((options.port, options.key.as_deref()), (8080, Some("k")));
         assert!(options.host.is_ipv6() && options.keep_raw && options.until_stdin_closes);
+        assert_eq!(options.store, Some("spans".into()));
         assert_eq!(options.negotiation.batches, Ability::Refused);
         assert_eq!(options.negotiation.compression, Ability::Refused);
     }

@@ -36,6 +36,11 @@ impl Server {
         &self.url
     }
 
+    /// What it remembers.
+    pub fn app(&self) -> App {
+        App::clone(&self.app)
+    }
+
     /// Answers until the future is dropped.
     pub async fn run(self) -> io::Result<()> {
         let routes = fallom(&self.app).merge(local(&self.app));

@@ -164,3 +164,23 @@ fn what_is_not_offered_is_not_taken() {
     let now = json!({"batches": "refused", "compression": "refused"});
     assert_eq!(server.get("/_local/negotiation").json(), now);
 }
+
+#[test]
+fn a_store_outlives_the_server() {
+    let path = std::env::temp_dir().join(format!("fallom-local-{}.json", std::process::id()));
+    let flags = ["--store", path.to_str().unwrap()];
+    let server = Server::start(&flags);
+    let spaced = span(1).to_string().replace(",\"span_id\"", " ,\n  \"span_id\"");
+    server.post(JSON, &spaced);
+    server.post(LINES, lines(2..4));
+    let kept = server.get("/_local/spans").body;
+    assert!(server.close().success());
+
+    let server = Server::start(&flags);
+    assert_eq!(server.get("/_local/spans").body, kept);
+    server.post(LINES, lines(3..5));
+    let stats = server.stats();
+    assert_eq!([&stats["unique"], &stats["duplicates"], &stats["conflicts"]], [4, 1, 0]);
+    drop(server);
+    std::fs::remove_file(path).unwrap();
+}

@@ -8,5 +8,5 @@ mod retry;
 
 pub use answer::Answer;
 pub use client::{Http, Post};
-pub use negotiation::{Encoding, Form, Negotiation};
+pub use negotiation::{Encoding, Form, Limit, Negotiation};
 pub use retry::{Circuit, backoff};

@@ -30,7 +30,31 @@ pub struct Form {
 }
 
 impl Form {
+    /// The one body that is known to be accepted (`wire.md`).
     pub const PLAIN: Form = Form { ndjson: false, encoding: Encoding::Identity };
+
+    /// This form, as far as the limit lets it.
+    #[must_use]
+    pub fn within(self, limit: Limit) -> Form {
+        match limit {
+            Limit::None => self,
+            Limit::Single => Form { ndjson: false, ..self },
+            Limit::Plain => Form::PLAIN,
+        }
+    }
+}
+
+/// How spans may go again after their request was refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limit {
+    /// In any form.
+    #[default]
+    None,
+    /// Each as one object. After 413: what refuses a line for its size may be refusing lines.
+    Single,
+    /// Each as one object, not compressed. After 415 (`options.md`: "resent plainly"), and after 400: a server that
+    /// reads lines or compressed bytes as JSON says no more than that they are none.
+    Plain,
 }
 
 impl Encoding {
@@ -84,7 +108,9 @@ impl Negotiation {
         changed.is_some()
     }
 
-    /// 415: nothing of this form is used again for this origin.
+    /// 415: nothing of this form is used again for this origin. Where it was both NDJSON and compressed, one of them
+    /// may be innocent; both count as refused, so that there is one refusal and not a search by trial (`options.md`:
+    /// "that form is not used again for this origin, and the batch is resent plainly").
     pub fn refuse(&self, url: &str, form: Form) {
         let refused = |known: &Understood| (known.refused_ndjson, known.refused_gzip, known.refused_zstd);
         let changed = self.change(url, refused, |known| {
@@ -206,6 +232,14 @@ mod tests {
         assert_eq!(negotiation.form("http://a", &forced), Form { ndjson: true, encoding: Encoding::Gzip });
         negotiation.refuse("http://a", Form { ndjson: true, encoding: Encoding::Gzip });
         assert_eq!(negotiation.form("http://a", &forced), Form::PLAIN);
+    }
+
+    #[test]
+    fn what_was_refused_goes_again_in_less() {
+        let form = Form { ndjson: true, encoding: Encoding::Zstd };
+        assert_eq!(form.within(Limit::None), form);
+        assert_eq!(form.within(Limit::Single), Form { ndjson: false, encoding: Encoding::Zstd });
+        assert_eq!(form.within(Limit::Plain), Form::PLAIN);
     }
 
     #[test]
