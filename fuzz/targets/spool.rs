@@ -68,7 +68,7 @@ fn stands_alone(file: &[u8], span: &SpanAt) {
 
 fn is_a_span_or_refused(payload: &[u8], span: &SpanAt) {
     let plain_len = span.plain_len as usize;
-    if let Some(held) = span.packed.then(|| Held::from_frame(payload.into(), plain_len)).flatten() {
+    if let Some(held) = span.packed.then(|| Held::from_frame(payload.to_vec().into(), plain_len)).flatten() {
         assert_eq!((held.bytes(), held.wire_len(), held.wire().len()), (payload, plain_len, plain_len));
     }
 }
@@ -78,7 +78,7 @@ fn are_the_same_when_written_again(file: &[u8], before: &Contents) {
     for span in &before.spans {
         let (bytes, plain_len) = (payload(file, span), span.plain_len as usize);
         let held = if span.packed {
-            Held::Packed { frame: bytes.into(), plain_len }
+            Held::Packed { frame: bytes.to_vec().into(), plain_len }
         } else {
             Held::plain(bytes.to_vec())
         };
@@ -195,9 +195,8 @@ impl Program {
         for span in &contents.spans {
             let bytes = payload(&self.file, span);
             let held = match span.packed {
-                true => {
-                    Held::from_frame(bytes.into(), span.plain_len as usize).expect("it was compressed here")
-                }
+                true => Held::from_frame(bytes.to_vec().into(), span.plain_len as usize)
+                    .expect("it was compressed here"),
                 false => Held::plain(bytes.to_vec()),
             };
             assert_eq!(span.since_ms, SINCE_MS);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::queue::{Queued, State};
 use crate::settings::Batch;
-use crate::transport::Form;
+use crate::transport::{Form, Limit};
 
 /// Spans that go in one request.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub struct Unit {
     pub spans: Vec<Queued>,
     /// Tries that failed.
     pub attempts: u32,
+    /// The forms that are left to them.
+    pub limit: Limit,
     /// What the spans held when they left.
     pub(super) held_bytes: usize,
 }
@@ -24,7 +26,7 @@ pub struct Delayed {
 
 impl Unit {
     pub fn new(spans: Vec<Queued>, attempts: u32) -> Self {
-        Unit { spans, attempts, held_bytes: 0 }
+        Unit { spans, attempts, limit: Limit::None, held_bytes: 0 }
     }
 }
 
@@ -45,11 +47,11 @@ impl State {
             .pop_front()
             .or_else(|| self.pop_delayed(now))
             .or_else(|| self.cut(now, batch, form))?;
-        if !form.ndjson && unit.spans.len() > 1 {
+        if !form.within(unit.limit).ndjson && unit.spans.len() > 1 {
             // Cut for NDJSON, which has been refused meanwhile.
-            let attempts = unit.attempts;
+            let Unit { attempts, limit, .. } = unit;
             let rest = unit.spans.split_off(1);
-            self.split.extend(rest.into_iter().map(|span| Unit::new(vec![span], attempts)));
+            self.split.extend(rest.into_iter().map(|span| Unit { limit, ..Unit::new(vec![span], attempts) }));
         }
         unit.held_bytes = unit.spans.iter().map(|span| span.held.len()).sum();
         self.in_flight_bytes += unit.held_bytes;

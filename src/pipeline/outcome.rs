@@ -7,7 +7,7 @@ use super::ledger::{DropReason, Place};
 use super::queue::{Queued, State};
 use crate::diagnostics::debug;
 use crate::settings::Retry;
-use crate::transport::backoff;
+use crate::transport::{Limit, backoff};
 
 /// While somebody waits, backoffs and the rests of the circuit are at most one part of so many of `retry.baseMs`.
 const HURRY: u32 = 4;
@@ -15,10 +15,8 @@ const HURRY: u32 = 4;
 /// How a unit that was refused goes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parts {
-    /// As it was, in another form.
-    Whole,
-    /// Each span must speak for itself.
-    Singly,
+    /// Each span must speak for itself, in the one form that is known to be accepted.
+    Plainly,
     /// The span that made it too large by itself; where there is none, two halves.
     BySize,
 }
@@ -73,7 +71,10 @@ impl State {
             self.circuit.rest_at_most_until(now + retry.base / HURRY);
         }
         debug(|| format!("{} spans go again in {} ms, try {}", spans.len(), wait.as_millis(), attempts + 1));
-        self.delayed.push(Delayed { unit: Unit::new(spans, attempts), until: now + wait });
+        self.delayed.push(Delayed {
+            unit: Unit { limit: unit.limit, ..Unit::new(spans, attempts) },
+            until: now + wait,
+        });
         self.make_room(0);
     }
 
@@ -83,12 +84,17 @@ impl State {
         self.circuit.succeeded();
         self.stats.requeue(unit.spans.len() as u64);
         let attempts = unit.attempts.saturating_add(1);
-        let parts = match parts {
-            Parts::Whole => vec![unit.spans],
-            Parts::Singly => unit.spans.into_iter().map(|span| vec![span]).collect(),
-            Parts::BySize => by_size(unit.spans),
+        let parts: Vec<(Vec<Queued>, Limit)> = match parts {
+            Parts::Plainly => unit.spans.into_iter().map(|span| (vec![span], Limit::Plain)).collect(),
+            Parts::BySize => by_size(unit.spans)
+                .map(|part| {
+                    let limit = if part.len() == 1 { Limit::Single } else { Limit::None };
+                    (part, limit)
+                })
+                .collect(),
         };
-        self.split.extend(parts.into_iter().map(|spans| Unit::new(spans, attempts)));
+        let units = parts.into_iter().map(|(spans, limit)| Unit { limit, ..Unit::new(spans, attempts) });
+        self.split.extend(units);
         self.make_room(0);
     }
 
@@ -110,7 +116,7 @@ impl State {
 }
 
 /// Two parts: the largest span and the rest if it has more than half of the bytes, else two halves.
-fn by_size(mut spans: Vec<Queued>) -> Vec<Vec<Queued>> {
+fn by_size(mut spans: Vec<Queued>) -> impl Iterator<Item = Vec<Queued>> {
     let bytes: usize = spans.iter().map(|span| span.held.wire_len()).sum();
     let largest = spans.iter().enumerate().max_by_key(|(_, span)| span.held.wire_len());
     let alone = largest.filter(|(_, span)| span.held.wire_len() > bytes / 2).map(|(at, _)| at);
@@ -118,5 +124,5 @@ fn by_size(mut spans: Vec<Queued>) -> Vec<Vec<Queued>> {
         Some(at) => vec![spans.remove(at)],
         None => spans.split_off(spans.len() / 2),
     };
-    [spans, rest].into_iter().filter(|part| !part.is_empty()).collect()
+    [spans, rest].into_iter().filter(|part| !part.is_empty())
 }

@@ -180,6 +180,7 @@ fn send_due(shared: &Arc<Shared>) {
             state.next_unit(Instant::now(), &settings.batch, settings.transport.max_concurrent, form)
         };
         let Some(unit) = unit else { return };
+        let form = form.within(unit.limit);
         tokio::spawn(send(Arc::clone(shared), Arc::clone(&settings), unit, form));
     }
 }
@@ -253,10 +254,10 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
         }
         Answer::UnsupportedForm if form != Form::PLAIN => {
             shared.http.negotiation.refuse(&settings.traces.url, form);
-            state.resend(unit, if several { Parts::Singly } else { Parts::Whole });
+            state.resend(unit, Parts::Plainly);
         }
         Answer::TooLarge if several => state.resend(unit, Parts::BySize),
-        Answer::Refused { .. } if several => state.resend(unit, Parts::Singly),
+        Answer::Refused { .. } if form != Form::PLAIN => state.resend(unit, Parts::Plainly),
         Answer::TooLarge => {
             state.note_error("the server takes no span of this size", Some(413));
             state.dropped(unit, DropReason::TooLarge);

@@ -68,7 +68,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => Just(Event::Delivered),
         1 => Just(Event::Refused),
         2 => any::<bool>().prop_map(|expired| Event::Failed { expired }),
-        2 => prop_oneof![Just(Parts::Whole), Just(Parts::Singly), Just(Parts::BySize)]
+        2 => prop_oneof![Just(Parts::Plainly), Just(Parts::BySize)]
             .prop_map(|parts| Event::Resent { parts }),
         1 => Just(Event::KeyRefused),
         2 => Just(Event::Hurry),
