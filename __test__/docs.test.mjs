@@ -229,6 +229,11 @@ function optionsOfCore() {
     /\b(fields|given)\s*\.(\w+)\("(\w+)"/g,
   )) {
     if (take === "object") group = `${name}.`;
+    else if (take === "switch") {
+      // What is `true` or an object; its row tells of the inner ones.
+      names.add(name);
+      group = undefined;
+    } else if (from === "given" && !group) continue;
     else if (name !== "baseUrl") names.add(from === "given" ? group + name : name);
   }
   return [...names];

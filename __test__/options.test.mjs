@@ -43,9 +43,11 @@ describe("a misused option", { concurrency: 4 }, () => {
     ["refreshMs", { refreshMs: Number.NaN }],
     ["getTimeoutMs", { getTimeoutMs: Number.POSITIVE_INFINITY }],
     ["getTimeoutMs", { getTimeoutMs: 2n }],
+    ["cache", { cache: "/a/folder" }],
+    ["cache.dir", { cache: { dir: true } }],
+    ["cache.path", { cache: { path: "/a/folder" } }],
     // To come, and refused until then: nobody shall think that they work.
     ["spool", { spool: true }],
-    ["cache", { cache: true }],
     ["onDiagnostic", { onDiagnostic: () => {} }],
     ["apikey", { apikey: "a typo" }],
   ];

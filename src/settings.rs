@@ -4,7 +4,9 @@
 
 mod check;
 mod environment;
+mod folders;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use check::{Checked, Fields};
@@ -102,6 +104,8 @@ pub struct Settings {
     pub exit_timeout: Duration,
     pub refresh: Duration,
     pub get_timeout: Duration,
+    /// Where the lists last read are kept for the next process; `None`: nowhere.
+    pub cache: Option<PathBuf>,
     /// A file of further root certificates (`NODE_EXTRA_CA_CERTS`), since rustls does not read it by itself.
     pub extra_ca_certs: Option<String>,
 }
@@ -141,6 +145,7 @@ impl Settings {
             exit_timeout: fields.ms("exitTimeoutMs")?.unwrap_or(Duration::from_secs(2)),
             refresh: fields.ms("refreshMs")?.unwrap_or(Duration::from_secs(30)),
             get_timeout: fields.ms("getTimeoutMs")?.unwrap_or(Duration::from_secs(2)),
+            cache: cache(&mut fields, environment)?,
             extra_ca_certs: environment.text("NODE_EXTRA_CA_CERTS"),
         };
         fields.none_left()?;
@@ -188,6 +193,7 @@ impl Settings {
             ("exitTimeoutMs", self.exit_timeout != other.exit_timeout),
             ("refreshMs", self.refresh != other.refresh),
             ("getTimeoutMs", self.get_timeout != other.get_timeout),
+            ("cache", self.cache != other.cache),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
@@ -278,6 +284,16 @@ fn retry(fields: &mut Fields) -> Checked<Retry> {
     };
     given.none_left()?;
     Ok(retry)
+}
+
+/// `FALLOM_CACHE_DIR` alone turns it on, too.
+fn cache(fields: &mut Fields, environment: &Environment) -> Checked<Option<PathBuf>> {
+    let (on, mut given) = fields.switch("cache")?;
+    let variable = environment.text("FALLOM_CACHE_DIR");
+    let on = on.unwrap_or(variable.is_some());
+    let dir = given.text("dir")?.or(variable);
+    given.none_left()?;
+    Ok(on.then(|| dir.map_or_else(|| folders::cache().join("catalog"), PathBuf::from)))
 }
 
 #[cfg(test)]

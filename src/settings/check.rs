@@ -35,6 +35,17 @@ impl Fields {
         Ok(Fields { prefix: format!("{}{name}.", self.prefix), given })
     }
 
+    /// What may be `true`, `false`, or an object of options. `None`: absent, and nothing to take from.
+    pub fn switch(&mut self, name: &str) -> Checked<(Option<bool>, Fields)> {
+        let (on, given) = match self.take(name) {
+            None => (None, Map::new()),
+            Some(Value::Bool(on)) => (Some(on), Map::new()),
+            Some(Value::Object(given)) => (Some(true), given),
+            Some(other) => return Err(self.misuse(name, "true, false or an object", &other)),
+        };
+        Ok((on, Fields { prefix: format!("{}{name}.", self.prefix), given }))
+    }
+
     /// A text; the empty one counts as absent (`wire.md`, "Where").
     pub fn text(&mut self, name: &str) -> Checked<Option<String>> {
         match self.take(name) {
