@@ -17,9 +17,8 @@ export async function answerOf<T>(ask: () => string, timeoutMs: number | undefin
   const begun = "load" in answer ? performance.now() : 0;
   for (let loads = 0; "load" in answer; loads++) {
     const came = await native().load(answer.load.what, performance.now() - begun, timeoutMs);
-    const { error } = answer.load;
     answer = JSON.parse(ask()) as Answer<T>;
-    if ("load" in answer && (!came || loads >= MAX_LOADS)) return { error };
+    if ("load" in answer && (!came || loads >= MAX_LOADS)) return { error: answer.load.error };
   }
   return answer;
 }
