@@ -16,7 +16,8 @@ export async function answerOf<T>(ask: () => string, timeoutMs: number | undefin
   let answer = JSON.parse(ask()) as Answer<T>;
   const begun = "load" in answer ? performance.now() : 0;
   for (let loads = 0; "load" in answer; loads++) {
-    const came = await native().load(answer.load.what, performance.now() - begun, timeoutMs);
+    const { what, seen } = answer.load;
+    const came = await native().load(what, seen, performance.now() - begun, timeoutMs);
     answer = JSON.parse(ask()) as Answer<T>;
     if ("load" in answer && (!came || loads >= MAX_LOADS)) return { error: answer.load.error };
   }
@@ -32,8 +33,8 @@ export async function answerOf<T>(ask: () => string, timeoutMs: number | undefin
 export function answerNow<T>(ask: () => string, advice: string): Answered<T> {
   const answer = JSON.parse(ask()) as Answer<T>;
   if (!("load" in answer)) return answer;
-  const { what, error } = answer.load;
-  void native().load(what, 0, 0);
+  const { what, seen, error } = answer.load;
+  void native().load(what, seen, 0, 0);
   return { error: native().isLoaded(what) ? error : `${error} ${advice}` };
 }
 
@@ -47,7 +48,7 @@ export async function loaded(lists: string[], timeoutMs: number | undefined): Pr
   const begun = performance.now();
   const each = lists.map(async (list) => {
     for (let loads = 0; !native().isLoaded(list) && loads <= MAX_LOADS; loads++) {
-      if (!(await native().load(list, performance.now() - begun, timeoutMs))) break;
+      if (!(await native().load(list, undefined, performance.now() - begun, timeoutMs))) break;
     }
     return native().isLoaded(list);
   });

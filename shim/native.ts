@@ -58,12 +58,18 @@ export interface Native {
     context: string | undefined,
   ): string;
   /**
-   * Loads `what` of an `Answer`, or a list. Never rejects.
+   * Loads `what` of an `Answer`, or a list that is not in memory. Never rejects.
+   * @param seen of that `Answer`
    * @param waitedMs what of the timeout is spent
    * @param timeoutMs default: `getTimeoutMs`
    * @returns whether something came, so that asking again may help
    */
-  load(what: string, waitedMs: number, timeoutMs: number | undefined): Promise<boolean>;
+  load(
+    what: string,
+    seen: number | undefined,
+    waitedMs: number,
+    timeoutMs: number | undefined,
+  ): Promise<boolean>;
   /** Whether a list is in memory: `prompts`, `prompt_ab_tests`, `configs`. */
   isLoaded(list: string): boolean;
   /** Brings another key or base URL for prompts (`prompts.init`) or configs (`models.init`). */
@@ -88,7 +94,7 @@ export type Answer<T> =
   | { ok: T }
   | { error: string }
   | { misuse: string }
-  | { load: { what: string; error: string } };
+  | { load: { what: string; seen: number; error: string } };
 
 /** A finished span as it crosses to the core. */
 export interface SpanEnvelope {

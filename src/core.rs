@@ -246,9 +246,14 @@ impl Core {
     }
 
     /// Reads what an answer lacked; `done` is called on the core's thread, with whether anything came.
-    pub fn load(self: &Arc<Self>, read: Read, patience: Patience, done: impl FnOnce(bool) + Send + 'static) {
+    pub fn load(
+        self: &Arc<Self>,
+        (read, seen): (Read, Option<u64>),
+        patience: Patience,
+        done: impl FnOnce(bool) + Send + 'static,
+    ) {
         let core = Arc::clone(self);
-        self.runtime.spawn(async move { done(core.catalog.load(&read, patience).await) });
+        self.runtime.spawn(async move { done(core.catalog.load(&read, seen, patience).await) });
     }
 
     /// Whether a list of the catalog is known.

@@ -26,13 +26,13 @@ use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use crate::assignment::targeting::Context;
-use crate::catalog::{AssignedModel, CatalogError, List, RenderedPrompt, Variables, mismatch};
+use crate::catalog::{AssignedModel, CatalogError, List, RenderedPrompt, Snapshot, Variables, mismatch};
 use crate::diagnostics::{debug, debugging};
 use crate::settings::{Endpoint, Settings};
 use crate::transport::Http;
 use assignments::Assignments;
 use reader::{READ_TIMEOUT, Reader};
-use slot::Prospect;
+use slot::{Prospect, Slot};
 use source::Source;
 
 /// A refresh of 0 ms would be a busy loop.
@@ -57,12 +57,22 @@ pub enum ServiceName {
 /// Why there is no value now.
 #[derive(Debug)]
 pub enum Miss {
-    /// A read may bring it. The error is for those who will not wait, or have waited in vain.
-    Load(Read, String),
+    /// A read may bring it.
+    Load(Wanted),
     /// For the user, unless there is a fallback.
     Error(String),
     /// For the user: the call is wrong.
     Misuse(String),
+}
+
+/// What a call lacks.
+#[derive(Debug)]
+pub struct Wanted {
+    pub read: Read,
+    /// How often something of it had come when it was looked for.
+    pub seen: u64,
+    /// For those who will not wait, or have waited in vain.
+    pub error: String,
 }
 
 /// How long a call waits for a read.
@@ -165,8 +175,8 @@ impl Catalog {
         variables: &Variables,
         strict: bool,
     ) -> Result<RenderedPrompt, Miss> {
-        let found = self.reader.snapshot().prompt(key, version, variables);
-        found.and_then(|prompt| checked(prompt, variables, strict)).map_err(|error| self.miss(&error))
+        let prompt = self.look(|snapshot| snapshot.prompt(key, version, variables))?;
+        checked(prompt, variables, strict)
     }
 
     /// # Errors
@@ -178,8 +188,8 @@ impl Catalog {
         variables: &Variables,
         strict: bool,
     ) -> Result<RenderedPrompt, Miss> {
-        let found = self.reader.snapshot().ab(test, session_id, variables);
-        found.and_then(|prompt| checked(prompt, variables, strict)).map_err(|error| self.miss(&error))
+        let prompt = self.look(|snapshot| snapshot.ab(test, session_id, variables))?;
+        checked(prompt, variables, strict)
     }
 
     /// # Errors
@@ -191,13 +201,9 @@ impl Catalog {
         version: Option<i64>,
         context: &Context,
     ) -> Result<AssignedModel, Miss> {
-        let found = self.reader.snapshot().model(key, session_id, version, context);
-        let assigned = match (found, version) {
-            (Ok(assigned), _) => assigned,
-            (Err(error), Some(version)) if error.missing_from().is_some() => {
-                self.pinned_model(key, version, session_id, context, error)?
-            }
-            (Err(error), _) => return Err(self.miss(&error)),
+        let assigned = match version {
+            None => self.look(|snapshot| snapshot.model(key, session_id, None, context))?,
+            Some(version) => self.pinned_model(key, version, session_id, context)?,
         };
         self.post_assignment(key, session_id, &assigned);
         Ok(assigned)
@@ -208,15 +214,19 @@ impl Catalog {
         self.reader.snapshot().has(list)
     }
 
-    /// Waits until something of this came, at most as long as the caller's patience. `false`: nothing did.
-    pub async fn load(&self, read: &Read, patience: Patience) -> bool {
+    /// Waits until something of this came after `seen`, at most as long as the caller's patience; without `seen`, for
+    /// a list that is not known. `false`: nothing did.
+    pub async fn load(&self, read: &Read, seen: Option<u64>, patience: Patience) -> bool {
         let source = self.reader.service(read.service()).source();
         if !source.has_key() {
             return false;
         }
         let timeout = patience.timeout.unwrap_or(self.timing.read().get_timeout);
         let slot = source.slot(read);
-        let mut watch = slot.watch();
+        let progress = slot.progress();
+        if seen.map_or_else(|| matches!(read, Read::List(list) if self.has(*list)), |seen| seen != progress) {
+            return true;
+        }
         let now = Instant::now();
         let since = match slot.prospect(now) {
             Prospect::UnderWay(since) => since,
@@ -224,10 +234,10 @@ impl Catalog {
                 self.begin(&source, read);
                 now
             }
-            Prospect::Settled(_) => return false,
+            Prospect::Settled(_) => return slot.progress() != progress,
         };
         let deadline = (now + timeout.saturating_sub(patience.waited)).min(since + timeout);
-        tokio::time::timeout_at(deadline.into(), watch.changed()).await.is_ok()
+        tokio::time::timeout_at(deadline.into(), slot.after(progress)).await.is_ok()
     }
 
     /// Reads it in the background, unless that is under way.
@@ -241,46 +251,68 @@ impl Catalog {
         }
     }
 
-    fn miss(&self, error: &CatalogError) -> Miss {
-        match error.missing_from() {
-            Some(list) => self.miss_of(&Read::List(list), error),
-            None if matches!(error, CatalogError::Variables { .. }) => Miss::Misuse(error.to_string()),
-            None => Miss::Error(error.to_string()),
+    /// Looks something up. What is missing is looked for again once the progress of its list is known, so that what
+    /// comes meanwhile is not waited for.
+    fn look<T>(&self, find: impl Fn(&Snapshot) -> Result<T, CatalogError>) -> Result<T, Miss> {
+        let mut looked: Option<(List, u64)> = None;
+        loop {
+            let error = match find(&self.reader.snapshot()) {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            let Some(list) = error.missing_from() else { return Err(Miss::Error(error.to_string())) };
+            let read = Read::List(list);
+            match looked {
+                Some((same, seen)) if same == list => return Err(self.miss(read, seen, &error)),
+                _ => looked = Some((list, self.slot(&read).progress())),
+            }
         }
     }
 
-    fn miss_of(&self, read: &Read, error: &CatalogError) -> Miss {
+    fn slot(&self, read: &Read) -> Arc<Slot> {
+        self.reader.service(read.service()).source().slot(read)
+    }
+
+    fn miss(&self, read: Read, seen: u64, error: &CatalogError) -> Miss {
         let source = self.reader.service(read.service()).source();
         if !source.has_key() {
             return Miss::Error(error.to_string());
         }
-        match source.slot(read).prospect(Instant::now()) {
-            Prospect::MayHelp => Miss::Load(read.clone(), error.to_string()),
+        let wanted = |read, error| Miss::Load(Wanted { read, seen, error });
+        match source.slot(&read).prospect(Instant::now()) {
+            Prospect::MayHelp => wanted(read, error.to_string()),
             Prospect::UnderWay(_) => {
-                Miss::Load(read.clone(), format!("{error} Fallom was asked and has not answered yet."))
+                wanted(read, format!("{error} Fallom was asked and has not answered yet."))
             }
             Prospect::Settled(None) => Miss::Error(error.to_string()),
             Prospect::Settled(Some(reason)) => Miss::Error(format!("{error} The last try failed: {reason}.")),
         }
     }
 
-    /// From a version that was read by itself: refreshes of the list do not touch it.
+    /// From the list, or from a version that was read by itself: refreshes of the list do not touch that.
     fn pinned_model(
         &self,
         key: &str,
         version: i64,
         session_id: &str,
         context: &Context,
-        listed: CatalogError,
     ) -> Result<AssignedModel, Miss> {
-        if let Some(config) = self.reader.config_version(key, version) {
+        let list = Read::List(List::Configs);
+        let in_list = self.slot(&list);
+        let (seen, restored) = (in_list.progress(), in_list.is_restored());
+        let listed = match self.reader.snapshot().model(key, session_id, Some(version), context) {
+            Err(error) if error.missing_from().is_some() => error,
+            found => return found.map_err(|error| Miss::Error(error.to_string())),
+        };
+        let alone = Read::ConfigVersion(key.to_owned(), version);
+        let slot = self.slot(&alone);
+        let seen_alone = slot.progress();
+        if let Some(config) = slot.config() {
             return config.model(session_id, context).map_err(|error| Miss::Error(error.to_string()));
         }
-        let list = Read::List(List::Configs);
-        let source = self.reader.service(ServiceName::Configs).source();
         // The list in the cache may have it, and is at hand.
-        if self.reader.has_disk() && !self.has(List::Configs) && !source.slot(&list).is_restored() {
-            return Err(self.miss_of(&list, &listed));
+        if self.reader.has_disk() && !restored {
+            return Err(self.miss(list, seen, &listed));
         }
         let missing = match listed {
             CatalogError::VersionNotFound { .. } => listed,
@@ -291,7 +323,7 @@ impl Catalog {
                 known: Vec::new(),
             },
         };
-        Err(self.miss_of(&Read::ConfigVersion(key.to_owned(), version), &missing))
+        Err(self.miss(alone, seen_alone, &missing))
     }
 
     fn post_assignment(&self, config_key: &str, session_id: &str, assigned: &AssignedModel) {
@@ -307,13 +339,14 @@ impl Catalog {
 }
 
 /// Holds what was given against what the prompt uses: an error if the call is strict, else a line for those who look.
-fn checked(prompt: RenderedPrompt, given: &Variables, strict: bool) -> Result<RenderedPrompt, CatalogError> {
+fn checked(prompt: RenderedPrompt, given: &Variables, strict: bool) -> Result<RenderedPrompt, Miss> {
     if !strict && !debugging() {
         return Ok(prompt);
     }
     match mismatch(&prompt.variables, given) {
         Some(mismatch) if strict => {
-            Err(CatalogError::Variables { key: prompt.key, version: prompt.version, mismatch })
+            let error = CatalogError::Variables { key: prompt.key, version: prompt.version, mismatch };
+            Err(Miss::Misuse(error.to_string()))
         }
         Some(mismatch) => {
             debug(|| format!("prompt '{}' version {}: {mismatch}", prompt.key, prompt.version));

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::guard::guard;
 use crate::catalog::{List, RenderedPrompt, Variables};
 use crate::core::{self, Core};
-use crate::refresh::{Miss, Patience, Read};
+use crate::refresh::{Miss, Patience, Read, Wanted};
 
 /// What crosses: JSON text of an `Answer`.
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ enum Answer<T> {
     Ok(T),
     Error(String),
     Misuse(String),
-    Load { what: String, error: String },
+    Load { what: String, seen: u64, error: String },
 }
 
 /// A `PromptResult`.
@@ -73,11 +73,12 @@ pub fn model(
     })
 }
 
-/// A promise of whether something of `what` came within the timeout, of which so much is spent.
+/// A promise of whether something of `what` came after `seen` within the timeout, of which so much is spent.
 #[napi(catch_unwind)]
 pub fn load<'env>(
     env: &'env Env,
     what: String,
+    seen: Option<f64>,
     waited_ms: f64,
     timeout_ms: Option<f64>,
 ) -> napi::Result<Object<'env>> {
@@ -85,7 +86,7 @@ pub fn load<'env>(
     let done = move |came: bool| deferred.resolve(move |_| Ok(came));
     let patience = Patience { timeout: timeout_ms.map(duration), waited: duration(waited_ms) };
     match (core::running(), read_of(&what)) {
-        (Some(core), Some(read)) => core.load(read, patience, done),
+        (Some(core), Some(read)) => core.load((read, seen.map(|seen| seen as u64)), patience, done),
         _ => done(false),
     }
     Ok(promise)
@@ -110,7 +111,9 @@ fn answer<T: Serialize>(ask: impl FnOnce(&Core) -> Result<T, Miss>) -> String {
         };
         json(&match ask(&core) {
             Ok(value) => Answer::Ok(value),
-            Err(Miss::Load(read, error)) => Answer::Load { what: name_of(&read), error },
+            Err(Miss::Load(Wanted { read, seen, error })) => {
+                Answer::Load { what: name_of(&read), seen, error }
+            }
             Err(Miss::Error(text)) => Answer::Error(text),
             Err(Miss::Misuse(text)) => Answer::Misuse(text),
         })

@@ -6,13 +6,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use serde::{Deserialize, Serialize};
 
 use super::Read;
-use crate::diagnostics::warn_once;
+use crate::diagnostics::{debug, warn};
 use crate::settings::Endpoint;
 
 /// A larger file is none of ours.
@@ -44,12 +45,20 @@ pub struct Kept {
 }
 
 /// A folder of such files. Several processes may share it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Disk(PathBuf);
+#[derive(Debug)]
+pub struct Disk {
+    folder: PathBuf,
+    /// Trouble is a warning once, and then a line for those who look.
+    warned: AtomicBool,
+}
 
 impl Disk {
     pub fn new(folder: PathBuf) -> Self {
-        Disk(folder)
+        Disk { folder, warned: AtomicBool::new(false) }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What was kept under this name. A file that cannot be used is as good as none, with a warning.
@@ -57,10 +66,7 @@ impl Disk {
         match self.try_read(name) {
             Ok(kept) => kept,
             Err(reason) => {
-                warn_once(&format!(
-                    "The cache in {} is of no use: {name}: {reason}. It is read from Fallom instead.",
-                    self.0.display()
-                ));
+                self.warn(&format!("cannot be used ({name}: {reason}): Fallom is read instead"));
                 None
             }
         }
@@ -69,26 +75,32 @@ impl Disk {
     /// Keeps a body in place of what was there. What cannot be kept is a warning.
     pub fn write(&self, name: &str, etag: Option<&str>, body: &[u8]) {
         if let Err(error) = self.try_write(name, etag, body) {
-            warn_once(&format!(
-                "The cache in {} cannot be written ({error}): the next process will start without it.",
-                self.0.display()
-            ));
+            self.warn(&format!("cannot be written ({error}): the next process will start without it"));
         }
     }
 
     /// The server said again that what is kept is what there is. Says whether it is still there.
     pub fn confirm(&self, name: &str) -> bool {
-        let file = OpenOptions::new().write(true).open(self.0.join(name));
+        let file = OpenOptions::new().write(true).open(self.folder.join(name));
         file.and_then(|file| file.set_modified(SystemTime::now())).is_ok()
     }
 
     /// There is no such thing any more.
     pub fn remove(&self, name: &str) {
-        let _ = fs::remove_file(self.0.join(name));
+        let _ = fs::remove_file(self.folder.join(name));
+    }
+
+    fn warn(&self, what: &str) {
+        let text = || format!("The cache in {} {what}.", self.folder.display());
+        if self.warned.swap(true, Ordering::Relaxed) {
+            debug(text);
+        } else {
+            warn(&text());
+        }
     }
 
     fn try_read(&self, name: &str) -> Result<Option<Kept>, String> {
-        let path = self.0.join(name);
+        let path = self.folder.join(name);
         // Before it is opened: that would wait for ever if it were a pipe.
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -111,9 +123,10 @@ impl Disk {
     }
 
     fn try_write(&self, name: &str, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
-        owner::create_folder(&self.0)?;
-        let draft = self.0.join(format!("{name}.{}.new", std::process::id()));
-        let written = write_draft(&draft, etag, body).and_then(|()| fs::rename(&draft, self.0.join(name)));
+        owner::create_folder(&self.folder)?;
+        let draft = self.folder.join(format!("{name}.{}.new", std::process::id()));
+        let written =
+            write_draft(&draft, etag, body).and_then(|()| fs::rename(&draft, self.folder.join(name)));
         if written.is_err() {
             let _ = fs::remove_file(&draft);
         }

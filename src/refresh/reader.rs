@@ -10,7 +10,7 @@ use super::outages::Outages;
 use super::slot::{Known, Reading, Slot};
 use super::source::{Service, Source};
 use super::{Read, ServiceName};
-use crate::catalog::{Config, List, Snapshot, lists};
+use crate::catalog::{List, Snapshot, lists};
 use crate::diagnostics::{debug, warn, warn_once};
 use crate::settings::{Endpoint, Settings};
 use crate::transport::{Fetched, Http};
@@ -47,7 +47,10 @@ impl Reader {
 
     /// Where the lists are kept for the next process, if anywhere.
     pub fn keep_in(&self, settings: &Settings) {
-        *self.disk.write() = settings.cache.clone().map(|folder| Arc::new(Disk::new(folder)));
+        let mut disk = self.disk.write();
+        if disk.as_ref().map(|disk| disk.folder()) != settings.cache.as_deref() {
+            *disk = settings.cache.clone().map(|folder| Arc::new(Disk::new(folder)));
+        }
     }
 
     pub fn has_disk(&self) -> bool {
@@ -249,10 +252,5 @@ impl Reader {
         let disk = self.disk.read().clone()?;
         let name = disk::name_of(&source.endpoint, read);
         tokio::task::spawn_blocking(move || work(&disk, &name)).await.ok()
-    }
-
-    /// The config of this version, if it was read by itself.
-    pub fn config_version(&self, key: &str, version: i64) -> Option<Arc<Config>> {
-        self.configs.source().slot(&Read::ConfigVersion(key.to_owned(), version)).config()
     }
 }

@@ -16,8 +16,8 @@ const MISS_IS_KNOWN: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub struct Slot {
     state: Mutex<State>,
-    /// Changes when something came, from the cache or the server, and when a read ended.
-    progress: watch::Sender<()>,
+    /// Counts: something came, from the cache or the server; a read ended.
+    progress: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -84,14 +84,22 @@ impl Slot {
         })
     }
 
-    /// Sees what happens from now on.
-    pub fn watch(&self) -> watch::Receiver<()> {
-        self.progress.subscribe()
+    /// How often something came so far. To be asked for before looking whether it did: what comes between the look
+    /// and the waiting is not missed then.
+    pub fn progress(&self) -> u64 {
+        *self.progress.borrow()
+    }
+
+    /// Waits until something came after `seen`.
+    pub async fn after(&self, seen: u64) {
+        let mut watch = self.progress.subscribe();
+        // The sender lives as long as `self`.
+        let _ = watch.wait_for(|progress| *progress != seen).await;
     }
 
     /// Something came: those who wait may ask again.
     pub fn tell(&self) {
-        self.progress.send_replace(());
+        self.progress.send_modify(|progress| *progress += 1);
     }
 
     pub fn is_restored(&self) -> bool {
@@ -169,10 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_told_of_the_end_even_if_it_came_before_the_waiting() {
+    fn who_waits_is_told_of_what_came_before_the_waiting_and_after_the_look() {
         let slot = Arc::new(Slot::default());
-        let watch = slot.watch();
+        let seen = slot.progress();
         slot.begin().unwrap().end(Ok(()));
-        assert!(watch.has_changed().unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(slot.after(seen));
     }
 }
