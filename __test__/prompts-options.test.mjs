@@ -250,6 +250,25 @@ describe("getSync and preload", () => {
     assert.equal(after, before + 1);
   });
 
+  test("getSync of a pinned version that no list holds throws until it was read behind", async () => {
+    const body = JSON.stringify({ key: "chat", version: 7, variants: [{ model: "seventh", weight: 100 }] });
+    await server.setFaults([{ path: "/configs/chat/version/7", body }]);
+    const pinned = () => models.getSync("chat", "s", { version: 7 });
+    await models.preload();
+    assert.throws(pinned, /^Error: Config 'chat' version 7 not found\. Known versions: 1\.$/);
+    const found = async () => {
+      for (;;) {
+        try {
+          return pinned();
+        } catch {
+          await new Promise((done) => setTimeout(done, 5));
+        }
+      }
+    };
+    assert.equal(await found(), "seventh");
+    await server.setFaults([]);
+  });
+
   test("preload says that it could not, in time, and throws nothing", async () => {
     const [loaded, ms] = await run(
       async ({ init, prompts, options }) => {

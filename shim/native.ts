@@ -70,7 +70,7 @@ export interface Native {
     waitedMs: number,
     timeoutMs: number | undefined,
   ): Promise<boolean>;
-  /** Whether a list is in memory: `prompts`, `prompt_ab_tests`, `configs`. */
+  /** Whether a list is in memory: `prompts`, `prompt_ab_tests`, `configs`; or that of what an `Answer` names. */
   isLoaded(list: string): boolean;
   /** Brings another key or base URL for prompts (`prompts.init`) or configs (`models.init`). */
   initCatalog(which: "prompts" | "configs", options: string, environment: string): void;

@@ -92,11 +92,12 @@ pub fn load<'env>(
     Ok(promise)
 }
 
-/// Whether a list is known: `"prompts"`, `"prompt_ab_tests"` or `"configs"`.
+/// Whether a list is known: `"prompts"`, `"prompt_ab_tests"` or `"configs"`; of a version of a config, its list.
 #[napi(catch_unwind)]
 pub fn is_loaded(what: String) -> bool {
     guard(false, || match (core::running(), read_of(&what)) {
         (Some(core), Some(Read::List(list))) => core.has(list),
+        (Some(core), Some(Read::ConfigVersion(..))) => core.has(List::Configs),
         _ => false,
     })
 }

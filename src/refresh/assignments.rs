@@ -76,3 +76,35 @@ impl Assignments {
         Some((body.ok()?, place))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assigned(version: i64) -> AssignedModel {
+        AssignedModel { model: "m".into(), config_version: version, variant_index: 0 }
+    }
+
+    #[test]
+    fn an_assignment_is_told_once_for_each_session_config_and_version() {
+        let assignments = Assignments::default();
+        let (body, _) = assignments.first("c", "s", &assigned(1)).unwrap();
+        let told = r#"{"config_key":"c","config_version":1,"session_id":"s","assigned_model":"m"}"#;
+        assert_eq!(String::from_utf8(body).unwrap(), told);
+        assert!(assignments.first("c", "s", &assigned(1)).is_none());
+        assert!(assignments.first("c", "s", &assigned(2)).is_some());
+        assert!(assignments.first("d", "s", &assigned(1)).is_some());
+        assert!(assignments.first("c", "other", &assigned(1)).is_some());
+    }
+
+    #[test]
+    fn an_assignment_that_finds_no_place_is_told_at_the_next_call() {
+        let assignments = Assignments::default();
+        let waiting: Vec<_> = (0..MOST_WAITING)
+            .map(|n| assignments.first("c", &n.to_string(), &assigned(1)).unwrap())
+            .collect();
+        assert!(assignments.first("c", "late", &assigned(1)).is_none());
+        drop(waiting);
+        assert!(assignments.first("c", "late", &assigned(1)).is_some());
+    }
+}
