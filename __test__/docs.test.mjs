@@ -99,12 +99,14 @@ function allOptions() {
   for (const [name, value] of optionsOf(README)) {
     const [group, inner] = name.split(".");
     if (inner) options[group] = { ...options[group], [inner]: value };
-    else options[name] = value;
+    else if (!functionsOfShim().includes(name)) options[name] = value;
   }
+  const functions = functionsOfShim().map((name) => `${name}: () => {}`);
   return `
     import type { InitOptions } from "@fallom/trace";
-    type Whole<T> = { [K in keyof T]-?: Whole<NonNullable<T[K]>> };
-    export const options: Whole<InitOptions> = ${JSON.stringify(options)};`;
+    type Callable = (...given: never[]) => unknown;
+    type Whole<T> = T extends Callable ? T : { [K in keyof T]-?: Whole<NonNullable<T[K]>> };
+    export const options: Whole<InitOptions> = { ...${JSON.stringify(options)}, ${functions} };`;
 }
 
 const COMPILER = {
@@ -122,8 +124,8 @@ const NODE_TYPES = `
 declare const process: { env: Record<string, string | undefined>; stdout: { write(text: string): boolean } };
 declare const console: { log(...things: unknown[]): void };`;
 
-test("the README's options are the ones that the core takes", () => {
-  assert.deepEqual([...optionsOf(README).keys()].sort(), optionsOfCore().sort());
+test("the README's options are the ones that the core and the shim take", () => {
+  assert.deepEqual([...optionsOf(README).keys()].sort(), [...optionsOfCore(), ...functionsOfShim()].sort());
 });
 
 test("each option of the README is taken, has the default that it says, and is refused if misused", async () => {
@@ -133,8 +135,11 @@ test("each option of the README is taken, has the default that it says, and is r
     fallom.init({ apiKey: "k", ...${JSON.stringify(fallom.urls)} });
     const nested = (name, value) => name.split(".").reduceRight((inner, part) => ({ [part]: inner }), value);
     const refusals = {};
+    const names = ${JSON.stringify(options.map(([name]) => name))};
+    // An option that is in a row of its own, too, is turned on by its inner ones, and so changed.
+    const turnsOn = (name) => name.includes(".") && names.includes(name.split(".")[0]);
     for (const [name, value] of ${JSON.stringify(options)}) {
-      fallom.init(nested(name, value));
+      if (!turnsOn(name)) fallom.init(nested(name, ${JSON.stringify(functionsOfShim())}.includes(name) ? () => {} : value));
       try { fallom.init(nested(name, Symbol())); } catch (error) { refusals[name] = [error.name, error.message]; }
     }
     console.log(JSON.stringify(refusals));`;
@@ -212,7 +217,7 @@ function optionsOf(markdown) {
   return new Map(rows.map(([, name, text]) => [name, defaultOf(text)]));
 }
 
-const UNITS = { MiB: 2 ** 20, ms: 1, s: 1000, min: 60_000 };
+const UNITS = { MiB: 2 ** 20, ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
 
 function defaultOf(text) {
   const [, count, unit] = /^([\d.]+)(?: (\w+))?$/.exec(text) ?? [];
@@ -230,13 +235,17 @@ function optionsOfCore() {
   )) {
     if (take === "object") group = `${name}.`;
     else if (take === "switch") {
-      // What is `true` or an object; its row tells of the inner ones.
+      // What is `true`, or an object of options that turn it on.
       names.add(name);
-      group = undefined;
-    } else if (from === "given" && !group) continue;
-    else if (name !== "baseUrl") names.add(from === "given" ? group + name : name);
+      group = `${name}.`;
+    } else if (name !== "baseUrl") names.add(from === "given" ? group + name : name);
   }
   return [...names];
+}
+
+/** Options that are functions never reach the core: the shim takes each by its name. */
+function functionsOfShim() {
+  return [...textOf("shim/init.ts").matchAll(/\bfunctionOf\(options, "(\w+)"\)/g)].map(([, name]) => name);
 }
 
 /** Relative links, and what stands in code marks and looks like a path of ours. */

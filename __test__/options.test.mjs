@@ -46,9 +46,12 @@ describe("a misused option", { concurrency: 4 }, () => {
     ["cache", { cache: "/a/folder" }],
     ["cache.dir", { cache: { dir: true } }],
     ["cache.path", { cache: { path: "/a/folder" } }],
-    // To come, and refused until then: nobody shall think that they work.
-    ["spool", { spool: true }],
-    ["onDiagnostic", { onDiagnostic: () => {} }],
+    ["spool", { spool: 1 }],
+    ["spool.maxBytes", { spool: { maxBytes: 1 } }],
+    ["spool.path", { spool: { path: "spool" } }],
+    ["onDiagnostic", { onDiagnostic: "log" }],
+    ["waitUntil", { waitUntil: {} }],
+    ["batch.onDiagnostic", { batch: { onDiagnostic: () => {} } }],
     ["apikey", { apikey: "a typo" }],
   ];
 

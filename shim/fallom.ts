@@ -1,4 +1,5 @@
-import { flush, init, shutdown, stats } from "./init";
+import { flush, shutdown } from "./flush";
+import { init, stats } from "./init";
 import { FallomSpan } from "./manual-span";
 import { models } from "./models";
 import { prompts } from "./prompts";

@@ -1,4 +1,5 @@
 import { native } from "./native";
+import type { WaitUntil } from "./types";
 
 /** What of a session is kept. */
 interface SessionFields {
@@ -14,6 +15,8 @@ export interface Identity {
   readonly context: Readonly<SessionFields>;
   /** JSON text of the session's fields on the wire. */
   readonly json: string;
+  /** For the request at hand; it is no part of the context. */
+  readonly waitUntil: WaitUntil | undefined;
 }
 
 type Scalar = string | number | boolean;
@@ -45,7 +48,7 @@ export function identify(options: unknown): Identity {
     ...(metadata !== undefined && { metadata: Object.freeze(metadata) }),
     ...(tags !== undefined && { tags: Object.freeze(tags) as string[] }),
   };
-  return Object.freeze({ context: Object.freeze(context), json });
+  return Object.freeze({ context: Object.freeze(context), json, waitUntil: waitUntilOf(given.waitUntil) });
 }
 
 /** Where a session keeps its identity; `Symbol.for`, so that two copies of this package know each other's. */
@@ -107,6 +110,12 @@ function textsOf(value: unknown): string[] | undefined {
   if (!Array.isArray(value)) warnOf("tags", "is no array and is left out");
   else if (tags.length < value.length) warnOf("tags", "holds what is no text; that is left out");
   return tags.length > 0 ? tags.map((tag) => tag.toWellFormed()) : undefined;
+}
+
+function waitUntilOf(value: unknown): WaitUntil | undefined {
+  if (typeof value === "function") return value as WaitUntil;
+  if (value !== undefined && value !== null) warnOf("waitUntil", "is no function and is left out");
+  return undefined;
 }
 
 function isScalar(value: unknown): value is Scalar {

@@ -5,7 +5,8 @@
 import { fallom } from "./fallom";
 
 export { trace } from "./fallom";
-export { flush, init, shutdown, stats } from "./init";
+export { flush, shutdown } from "./flush";
+export { init, stats } from "./init";
 export { FallomSpan } from "./manual-span";
 export { models } from "./models";
 export { prompts } from "./prompts";

@@ -1,54 +1,39 @@
+import { listen } from "./diagnostics";
 import { native } from "./native";
 import { endWithProcess } from "./open-spans";
-import type { FlushOptions, FlushResult, InitOptions, Stats } from "./types";
+import type { InitOptions, Stats } from "./types";
+import { waitWith } from "./wait-until";
 
-const DEFAULT_FLUSH_MS = 5000;
+/** Options that JSON has no form for, and that the core does not know. */
+const OWN: ReadonlySet<string> = new Set(["onDiagnostic", "waitUntil"]);
 
 /**
- * Starts tracing, once at the start of the application. A second call may bring a new key or new URLs. Without a
- * key the application runs untraced. There is no need to wait for the promise: it is there for older callers, and
+ * Starts tracing, once at the start of the application. A second call may bring a new key or new URLs, or another
+ * `onDiagnostic` or `waitUntil` for the calling thread. Without a key the application runs untraced. There is no need to wait for the promise: it is there for older callers, and
  * never rejects.
  *
  * @throws TypeError at once, naming the option, if one is misused
  */
 export function init(options?: InitOptions): Promise<void> {
-  const text = optionsText(options);
-  refuseAsTypeError(() => native().init(text, environmentText()));
+  const text = optionsText(options, OWN);
+  const onDiagnostic = functionOf(options, "onDiagnostic");
+  const waitUntil = functionOf(options, "waitUntil");
+  // First, so that it hears what `init` has to say.
+  const unlisten = onDiagnostic && listen(onDiagnostic);
+  try {
+    refuseAsTypeError(() => native().init(text, environmentText()));
+  } catch (error) {
+    unlisten?.();
+    throw error;
+  }
+  if (waitUntil !== undefined) waitWith(waitUntil);
   endWithProcess();
   return Promise.resolve();
-}
-
-/**
- * Waits until the spans that are there now are delivered or given up. Never rejects.
- * For serverless functions, at the end of each invocation.
- */
-export function flush(options?: FlushOptions): Promise<FlushResult> {
-  return settle((timeoutMs) => native().flush(timeoutMs), options);
-}
-
-/** Flushes, then stops tracing: the application runs on untraced. Never rejects. */
-export function shutdown(options?: FlushOptions): Promise<FlushResult> {
-  return settle((timeoutMs) => native().shutdown(timeoutMs), options);
 }
 
 /** Where the spans of this process are, since it started. */
 export function stats(): Stats {
   return JSON.parse(native().stats()) as Stats;
-}
-
-async function settle(
-  call: (timeoutMs: number) => Promise<string>,
-  options: FlushOptions | undefined,
-): Promise<FlushResult> {
-  const wanted: unknown = options?.timeoutMs;
-  const valid = typeof wanted === "number" && wanted >= 0;
-  if (!valid && wanted !== undefined) native().warn("flush: timeoutMs is no number of ms; 5000 is used");
-  try {
-    return JSON.parse(await call(valid ? Math.min(wanted, 2 ** 31 - 1) : DEFAULT_FLUSH_MS)) as FlushResult;
-  } catch (error) {
-    native().warn(`flush failed: ${error instanceof Error ? error.message : "unknown error"}`);
-    return { delivered: 0, spooled: 0, dropped: 0, pending: 0, timedOut: true };
-  }
 }
 
 /** Runs a check of the core; what it refuses is the caller's mistake, and said as such. */
@@ -63,13 +48,27 @@ export function refuseAsTypeError(check: () => void): void {
 /**
  * JSON text of the options as given. What JSON has no form for becomes an array, which no option takes: so the core
  * refuses it by name, where text would pass for a key.
+ * @param own names of options that stay here
  */
-export function optionsText(options: unknown): string {
+export function optionsText(options: unknown, own?: ReadonlySet<string>): string {
   if (options === undefined) return "{}";
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new TypeError("The options must be an object.");
   }
-  return JSON.stringify(options, (_key, value: unknown) => (hasJson(value) ? value : [typeof value]));
+  return JSON.stringify(options, function (this: unknown, key, value: unknown) {
+    if (this === options && own?.has(key)) return undefined;
+    return hasJson(value) ? value : [typeof value];
+  });
+}
+
+/** An option that must be a function; `null` counts as absent. */
+function functionOf<K extends "onDiagnostic" | "waitUntil">(
+  options: InitOptions | undefined,
+  name: K,
+): InitOptions[K] {
+  const value: unknown = options?.[name] ?? undefined;
+  if (value === undefined || typeof value === "function") return value as InitOptions[K];
+  throw new TypeError(`Option '${name}' must be a function; its type was ${typeof value}.`);
 }
 
 function hasJson(value: unknown): boolean {

@@ -18,6 +18,8 @@ export interface Native {
   maxOpenMs(): number;
   /** Waits until what is queued and in flight now has settled; JSON text of a `FlushResult`. Never rejects. */
   flush(timeoutMs: number): Promise<string>;
+  /** As `flush`, but does not hold the event loop open meanwhile; `done` must not throw. */
+  flushInBackground(timeoutMs: number, done: () => void): void;
   /** Flushes, then stops. */
   shutdown(timeoutMs: number): Promise<string>;
   /**
@@ -39,6 +41,11 @@ export interface Native {
   warn(message: string): void;
   /** Writes one line to stderr if `debug` is on. */
   debug(message: string): void;
+  /**
+   * From now on, this realm's events go to `hear`, as JSON text of a `Diagnostic`, and to nobody before it; without it,
+   * to nobody. It is called on the event loop, does not hold it open, and must not throw.
+   */
+  onDiagnostic(hear?: (event: string) => void): void;
 
   /** Keeps where a suspended run stands in its trace, by the run's id; a bounded table. */
   rememberRun(runId: string, run: string): void;
@@ -234,6 +241,7 @@ function absent(target: string, reason: unknown): Native {
     record: nothing,
     maxOpenMs: () => Number.MAX_SAFE_INTEGER,
     flush: async () => settled,
+    flushInBackground: (_timeoutMs, done) => done(),
     shutdown: async () => settled,
     seeToExit: () => false,
     armSignals: nothing,
@@ -241,6 +249,7 @@ function absent(target: string, reason: unknown): Native {
     stats: () => NO_STATS,
     warn: (message) => console.warn(`[fallom] ${message}`),
     debug: nothing,
+    onDiagnostic: nothing,
     prompt: () => error,
     promptAB: () => error,
     model: () => error,

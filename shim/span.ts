@@ -6,7 +6,8 @@ import { identityOf } from "./identity";
 import { newSpanId, newTraceId } from "./ids";
 import { native, OpenFlags } from "./native";
 import { forget, type Incomplete, isIdle, keep } from "./open-spans";
-import type { SpanKind } from "./types";
+import type { SpanKind, WaitUntil } from "./types";
+import { waitForDelivery } from "./wait-until";
 
 /** Whose child a span is. A `Context` and an `OpenSpan` are such, too. */
 export interface Parent {
@@ -14,6 +15,8 @@ export interface Parent {
   readonly spanId?: string | undefined;
   /** Where it is known, no child begins before it. */
   readonly startMs?: number | undefined;
+  /** Whether it is still under way here; unknown where there are only ids. */
+  readonly open?: boolean;
 }
 
 /** What a span begins with. */
@@ -69,6 +72,10 @@ export class OpenSpan {
   /** Tells the rest of what is known so far, when the span is sent as it stands. Must not hold on to a token. */
   partial: (() => SpanEnd) | undefined;
   private ended = false;
+  private parent: Parent | undefined;
+  private waitUntil: WaitUntil | undefined;
+  /** The process ends: there is no platform to be asked any more. */
+  private atExit = false;
 
   constructor(options: StartOptions, flags: number) {
     this.recording = (flags & OpenFlags.recording) !== 0;
@@ -83,6 +90,8 @@ export class OpenSpan {
     const parent = options.parent === undefined ? visible(outer, sessionId) : options.parent;
     this.traceId = parent?.traceId ?? newTraceId();
     this.parentSpanId = parent?.spanId;
+    this.parent = parent ?? undefined;
+    this.waitUntil = identity.waitUntil;
     this.spanId = newSpanId();
     this.name = options.name;
     this.kind = options.kind;
@@ -117,9 +126,13 @@ export class OpenSpan {
     } catch {
       record(this, { endMs: now(), status: end.status, errorMessage: end.errorMessage });
     }
-    // Whoever still holds the span must not hold its content.
+    // An open parent asks for itself, when it ends.
+    if (this.parent?.open !== true && !this.atExit) waitForDelivery(this.waitUntil);
+    // Whoever still holds the span must not hold its content, nor a request of the platform's.
     this.known = {};
     this.partial = undefined;
+    this.parent = undefined;
+    this.waitUntil = undefined;
   }
 
   /** Ends the span as it stands, because nobody else will. Never throws. */
@@ -132,6 +145,7 @@ export class OpenSpan {
       // What is known then is `known`.
     }
     const attributes = { ...soFar.attributes, "fallom.incomplete": why };
+    this.atExit = why === "exit";
     this.finish({ ...soFar, attributes, status: "ERROR", errorMessage, endMs });
   }
 

@@ -25,12 +25,31 @@ export interface BatchOptions {
 
 /** How a failed delivery is tried again. A `Retry-After` of the server is honoured up to 5 minutes. */
 export interface RetryOptions {
-  /** Spans older than this are dropped as `expired`, in ms. Default: 600 000 (10 minutes). */
+  /** Spans older than this are dropped as `expired`, or left to the spool, in ms. Default: 600 000 (10 minutes). */
   maxAgeMs?: number | undefined;
   /** Where the growing, random delay begins, in ms. Default: 500. */
   baseMs?: number | undefined;
   /** The longest delay, in ms. Default: 30 000. */
   maxMs?: number | undefined;
+}
+
+/** Where spans wait on disk, and how many of them. */
+export interface SpoolOptions {
+  /** The folder. Environment: `FALLOM_SPOOL_DIR`. Default: `fallom/spool` in the user's cache folder. */
+  dir?: string | undefined;
+  /** Bytes of its files, for each key and traces URL; beyond it, the oldest spans are dropped. Default: 256 MiB. */
+  maxBytes?: number | undefined;
+  /** Spans older than this are dropped as `expired`, in ms. Default: 86 400 000 (24 hours). */
+  maxAgeMs?: number | undefined;
+}
+
+/** Where prompts, A/B tests and model configs are kept on disk. */
+export interface CacheOptions {
+  /**
+   * The folder, made if missing, for the current user alone; several processes may share it. Environment:
+   * `FALLOM_CACHE_DIR`. Default: `fallom/catalog` in the user's cache folder.
+   */
+  dir?: string | undefined;
 }
 
 /**
@@ -77,22 +96,60 @@ export interface InitOptions {
   transport?: TransportOptions | undefined;
   /** The longest that delivery may delay the end of the process, in ms. Default: 2000. */
   exitTimeoutMs?: number | undefined;
+  /**
+   * Keeps spans on disk until they are delivered: they outlive `kill -9`, a crash and an outage, and the next process
+   * on the same folder delivers them. Content is written there in the clear, for the current user alone.
+   * Environment: `FALLOM_SPOOL_DIR` turns it on and names the folder. Default: `false`.
+   */
+  spool?: boolean | SpoolOptions | undefined;
   /** How often prompts, A/B tests and model configs are read again, in ms. Default: 30 000. */
   refreshMs?: number | undefined;
   /** The longest that a `get` waits for what was not read yet, in ms. Default: 2000. */
   getTimeoutMs?: number | undefined;
   /**
    * Keeps prompts, A/B tests and model configs on disk as they were last read, so that a process starts with them at
-   * once, and without Fallom. `true`: in the user's cache folder. Environment: `FALLOM_CACHE_DIR`, a folder, which
-   * turns it on, too. Default: `false`.
+   * once, and without Fallom. Environment: `FALLOM_CACHE_DIR` turns it on and names the folder. Default: `false`.
    */
   cache?: boolean | CacheOptions | undefined;
+  /**
+   * Called with what happens to spans, prompts and the connection, as far as it is worth knowing: the events of the
+   * process, in each thread that passes it. Events of one kind and reason come once a second at most, summed. It does
+   * not keep the process alive, and what it throws is ignored. A second `init` may bring another one for its thread.
+   */
+  onDiagnostic?: ((event: Diagnostic) => void) | undefined;
+  /**
+   * Called at the end of each trace with a promise of its delivery, which never rejects and takes 5 s at most, so that
+   * a serverless platform does not stop before. Default: what Vercel, Next.js or a platform that is compatible with
+   * Cloudflare has for the request at hand. A second `init` may bring another one for its thread.
+   */
+  waitUntil?: WaitUntil | undefined;
 }
 
-/** Where prompts, A/B tests and model configs are kept on disk. */
-export interface CacheOptions {
-  /** A folder, made if missing, readable by its user only. Several processes may share it. */
-  dir?: string | undefined;
+/** Has a platform wait for a promise before it stops or freezes the process, as `waitUntil` of `@vercel/functions`. */
+export type WaitUntil = (promise: Promise<unknown>) => unknown;
+
+/** What `onDiagnostic` is told. Neither the key nor content is ever in it. */
+export interface Diagnostic {
+  /**
+   * What it is about: spans were `dropped`, will be sent again (`retrying`) or had content cut (`truncated`); the key
+   * was refused (`unauthorized`); prompts or configs could not be read (`refresh-failed`, once for each outage); spans
+   * on disk (`spool`); what the server takes or refused to take (`negotiated`); a `warning` as on stderr.
+   */
+  type:
+    | "dropped"
+    | "retrying"
+    | "unauthorized"
+    | "truncated"
+    | "refresh-failed"
+    | "spool"
+    | "negotiated"
+    | "warning";
+  /** For people; its wording may change. */
+  message: string;
+  /** How many spans, since the last such event. */
+  count?: number;
+  /** Why, in one word: of `dropped`, a name of `Stats.dropped`. */
+  reason?: string;
 }
 
 /** What `prompts.init` and `models.init` take: another key or service than `init` named. */
@@ -115,10 +172,12 @@ export interface SessionOptions {
   metadata?: Record<string, string | number | boolean> | undefined;
   /** Labels to search by. */
   tags?: string[] | undefined;
+  /** As the option of `init`, for the request at hand: `ctx.waitUntil.bind(ctx)`. It is not part of the context. */
+  waitUntil?: WaitUntil | undefined;
 }
 
 /** The session as its spans carry it: checked, and unmoved by what happens to the options afterwards. */
-export type SessionContext = SessionOptions;
+export type SessionContext = Omit<SessionOptions, "waitUntil">;
 
 /** What an operation is. */
 export type SpanKind = "agent" | "llm" | "tool" | "retrieval" | "preprocessing" | "postprocessing" | "custom";

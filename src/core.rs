@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 
 use crate::assignment::targeting::Context;
 use crate::catalog::{AssignedModel, List, RenderedPrompt, Variables};
-use crate::diagnostics::{debug, set_debug, warn_once};
+use crate::diagnostics::{self, debug, set_debug, warn_once};
 use crate::linking::Linking;
 use crate::pipeline::{Encoder, FlushResult, Pipeline, Stats};
 use crate::refresh::{Catalog, Miss, Patience, Read, ServiceName};
@@ -48,6 +49,8 @@ pub struct Core {
 static CORE: RwLock<Option<Arc<Core>>> = RwLock::new(None);
 /// Two threads that call `init` at once start one core.
 static STARTING: Mutex<()> = Mutex::new(());
+/// Events were held back, to be said in one.
+static HELD_BACK: Notify = Notify::const_new();
 
 /// The running core, if `init` was called.
 pub fn running() -> Option<Arc<Core>> {
@@ -114,7 +117,7 @@ pub fn init_catalog(name: ServiceName, options: &str, environment: &Environment)
 /// Starts the thread. If that fails, the application runs untraced.
 fn start(settings: Settings, initialized: bool) -> Option<Arc<Core>> {
     set_debug(settings.debug);
-    debug(|| format!("spans go to {}", settings.traces.url));
+    debug(|| settings.to_string());
     let started = Core::start(settings, initialized).map_err(|reason| {
         warn_once(&format!("The tracer could not start ({reason}): the application runs untraced."));
     });
@@ -127,6 +130,8 @@ impl Core {
     fn start(settings: Settings, initialized: bool) -> Result<Self, String> {
         let http = Arc::new(Http::new(settings.extra_ca_certs.as_deref())?);
         let runtime = spawn_runtime().map_err(|error| error.to_string())?;
+        diagnostics::when_held_back(|| HELD_BACK.notify_one());
+        runtime.spawn(say_held_back());
         let settings = Arc::new(settings);
         let linking = Arc::new(Linking::default());
         let encoder = Encoder::new(Arc::clone(&linking));
@@ -145,6 +150,7 @@ impl Core {
 
     fn reconfigure(&self, settings: Settings) {
         set_debug(settings.debug);
+        debug(|| settings.to_string());
         let settings = Arc::new(settings);
         *self.settings.write() = Arc::clone(&settings);
         self.catalog.set_options(&settings);
@@ -216,17 +222,24 @@ impl Core {
         self.settings.read().exit_timeout
     }
 
-    /// Blocks until all that is queued or in flight now has settled, at most so long. Not for what comes in
-    /// meanwhile: other threads may go on for ever.
+    /// Blocks until all that is queued or in flight now has settled, at most so long; while the server is down, until it
+    /// is on disk, if there is a spool. Not for what comes in meanwhile: other threads may go on for ever.
     pub fn drain(&self, timeout: Duration) {
-        if self.pipeline.stats().unsettled() == 0 {
+        if self.is_quiet() {
             return;
         }
         let (settled, waiting) = mpsc::sync_channel(1);
-        self.flush(timeout, false, move |_| {
+        let drained = self.pipeline.drain(timeout);
+        self.runtime.spawn(async move {
+            drained.await;
             let _ = settled.send(());
         });
         let _ = waiting.recv_timeout(timeout);
+    }
+
+    /// Whether nothing is queued or in flight.
+    pub fn is_quiet(&self) -> bool {
+        self.pipeline.is_quiet()
     }
 
     pub fn stats(&self) -> Stats {
@@ -236,6 +249,10 @@ impl Core {
     /// Flushes in the background; `done` is called on the core's thread.
     pub fn flush(&self, timeout: Duration, then_stop: bool, done: impl FnOnce(FlushResult) + Send + 'static) {
         let pipeline = &self.pipeline;
+        let done = move |result: FlushResult| {
+            debug(|| format!("flush: {result}"));
+            done(result);
+        };
         if then_stop {
             let stopped = pipeline.shutdown(timeout);
             self.runtime.spawn(async move { done(stopped.await) });
@@ -293,6 +310,11 @@ impl Core {
                 prompt_ab_test_key: Some(choice.test_key.clone()),
                 prompt_variant_index: Some(choice.variant_index),
             };
+            debug(|| {
+                let (key, version) = (&prompt.key, prompt.version);
+                let (test, index) = (&choice.test_key, choice.variant_index);
+                format!("A/B test {test}: variant {index}, prompt {key} version {version}")
+            });
             self.linking.assigned(session_id, link);
         }
         Ok(prompt)
@@ -308,7 +330,9 @@ impl Core {
         customer_id: Option<&str>,
         context: Map<String, Value>,
     ) -> Result<AssignedModel, Miss> {
-        self.catalog.model(key, session_id, version, &Context::new(context, customer_id))
+        let assigned = self.catalog.model(key, session_id, version, &Context::new(context, customer_id))?;
+        debug(|| format!("config {key} version {}: model {}", assigned.config_version, assigned.model));
+        Ok(assigned)
     }
 
     fn remember(&self, prompt: &RenderedPrompt) {
@@ -318,6 +342,19 @@ impl Core {
 
 fn traces(settings: &Settings) -> bool {
     settings.enabled && settings.traces.api_key.is_some()
+}
+
+/// Says the events that were held back, when they are due.
+async fn say_held_back() {
+    loop {
+        match diagnostics::due() {
+            None => HELD_BACK.notified().await,
+            Some(due) => {
+                tokio::time::sleep_until(due.into()).await;
+                diagnostics::flush_due(Instant::now());
+            }
+        }
+    }
 }
 
 /// One current-thread runtime on a thread of its own: the user's event loop and its thread pool stay free, and a

@@ -28,6 +28,14 @@ mod suspended;
 #[cfg(feature = "node")]
 pub mod pipeline;
 
+/// Spans on disk, so that they outlive the process.
+#[cfg(feature = "node")]
+pub mod spool;
+
+/// The bytes of one span while it waits.
+#[cfg(feature = "node")]
+mod held;
+
 /// Keeps the catalog fresh.
 #[cfg(feature = "node")]
 mod refresh;
@@ -57,5 +65,5 @@ pub mod catalog;
 /// Which variant a session gets.
 pub mod assignment;
 
-/// Warnings said once, and one line per decision when `debug` is on.
+/// The one place where anything is said: warnings, debug lines, and events for who listens.
 pub mod diagnostics;

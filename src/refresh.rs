@@ -110,6 +110,14 @@ impl ServiceName {
         if list == List::Configs { ServiceName::Configs } else { ServiceName::Prompts }
     }
 
+    /// As diagnostics name it.
+    fn name(self) -> &'static str {
+        match self {
+            ServiceName::Prompts => "prompts",
+            ServiceName::Configs => "configs",
+        }
+    }
+
     fn lists(self) -> &'static [List] {
         match self {
             ServiceName::Prompts => &[List::Prompts, List::PromptAbTests],

@@ -77,11 +77,21 @@ pub struct Transport {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Older spans are dropped as `expired`.
+    /// Older spans are dropped as `expired`, or left to the spool.
     pub max_age: Duration,
     /// The first backoff's upper end; it doubles with each try.
     pub base: Duration,
     pub max: Duration,
+}
+
+/// Spans on disk until they are delivered, so that they outlive the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spool {
+    pub dir: PathBuf,
+    /// Of all files in it that belong to one URL and key.
+    pub max_bytes: u64,
+    /// Older spans are dropped as `expired`.
+    pub max_age: Duration,
 }
 
 /// All that `init` decides.
@@ -102,12 +112,44 @@ pub struct Settings {
     pub transport: Transport,
     pub retry: Retry,
     pub exit_timeout: Duration,
+    pub spool: Option<Spool>,
     pub refresh: Duration,
     pub get_timeout: Duration,
     /// Where the lists last read are kept for the next process; `None`: nowhere.
     pub cache: Option<PathBuf>,
     /// A file of further root certificates (`NODE_EXTRA_CA_CERTS`), since rustls does not read it by itself.
     pub extra_ca_certs: Option<String>,
+}
+
+impl Endpoint {
+    /// The URL as it may be said: without a user and password in it.
+    pub fn shown(&self) -> String {
+        shown(&self.url)
+    }
+}
+
+/// A URL as it may be said: without a user and password in it.
+pub fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host_ends = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let host_at = rest.get(..host_ends).and_then(|authority| authority.rfind('@')).map_or(0, |at| at + 1);
+    format!("{scheme}://{}", rest.get(host_at..).unwrap_or_default())
+}
+
+/// The decisions of `init` in one line; no key.
+impl std::fmt::Display for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.enabled {
+            return write!(f, "not enabled: nothing is sent or read");
+        }
+        match self.traces.api_key {
+            Some(_) => write!(f, "spans go to {}", self.traces.shown())?,
+            None => write!(f, "no apiKey for traces: no spans are recorded")?,
+        }
+        let content = if self.capture_content { "with" } else { "without" };
+        write!(f, ", {content} content; prompts from {}", self.prompts.shown())?;
+        write!(f, ", configs from {}", self.configs.shown())
+    }
 }
 
 impl Settings {
@@ -143,6 +185,7 @@ impl Settings {
             transport: transport(&mut fields)?,
             retry: retry(&mut fields)?,
             exit_timeout: fields.ms("exitTimeoutMs")?.unwrap_or(Duration::from_secs(2)),
+            spool: spool(&mut fields, environment)?,
             refresh: fields.ms("refreshMs")?.unwrap_or(Duration::from_secs(30)),
             get_timeout: fields.ms("getTimeoutMs")?.unwrap_or(Duration::from_secs(2)),
             cache: cache(&mut fields, environment)?,
@@ -191,6 +234,7 @@ impl Settings {
             ("transport", self.transport != other.transport),
             ("retry", self.retry != other.retry),
             ("exitTimeoutMs", self.exit_timeout != other.exit_timeout),
+            ("spool", self.spool != other.spool),
             ("refreshMs", self.refresh != other.refresh),
             ("getTimeoutMs", self.get_timeout != other.get_timeout),
             ("cache", self.cache != other.cache),
@@ -284,6 +328,21 @@ fn retry(fields: &mut Fields) -> Checked<Retry> {
     };
     given.none_left()?;
     Ok(retry)
+}
+
+/// `FALLOM_SPOOL_DIR` alone turns it on, too.
+fn spool(fields: &mut Fields, environment: &Environment) -> Checked<Option<Spool>> {
+    let (on, mut given) = fields.switch("spool")?;
+    let variable = environment.text("FALLOM_SPOOL_DIR");
+    let on = on.unwrap_or(variable.is_some());
+    let dir = given.text("dir")?.or(variable);
+    let spool = Spool {
+        dir: dir.map_or_else(|| folders::cache().join("spool"), PathBuf::from),
+        max_bytes: given.bytes("maxBytes", MIB, MIB * MIB)?.unwrap_or(256 * MIB as usize) as u64,
+        max_age: given.ms("maxAgeMs")?.unwrap_or(Duration::from_secs(24 * 3600)),
+    };
+    given.none_left()?;
+    Ok(on.then_some(spool))
 }
 
 /// `FALLOM_CACHE_DIR` alone turns it on, too.

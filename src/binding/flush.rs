@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Env, Object};
+use napi::bindgen_prelude::{Env, Function, Object};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode::NonBlocking;
 use napi_derive::napi;
 
+use super::guard::guard;
 use crate::core;
 use crate::pipeline::FlushResult;
 
@@ -12,6 +14,21 @@ use crate::pipeline::FlushResult;
 #[napi(catch_unwind)]
 pub fn flush<'env>(env: &'env Env, timeout_ms: f64) -> napi::Result<Object<'env>> {
     settle(env, timeout_ms, false)
+}
+
+/// As `flush`, for who must not hold the event loop open meanwhile, as the promise does: `done` is called at the end, if
+/// the loop still runs then.
+#[napi(catch_unwind)]
+pub fn flush_in_background(timeout_ms: f64, done: Function<(), ()>) -> napi::Result<()> {
+    let done = done.build_threadsafe_function::<()>().weak::<true>().build()?;
+    let tell = move |_| {
+        let _ = done.call((), NonBlocking);
+    };
+    guard((), || match core::running() {
+        Some(core) => core.flush(timeout(timeout_ms), false, tell),
+        None => tell(FlushResult::default()),
+    });
+    Ok(())
 }
 
 /// As `flush`; later spans are not taken.

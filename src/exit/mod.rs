@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::core::{self, Core};
+use crate::diagnostics::debug;
 
 pub use realms::{closed, opened};
 pub use signals::{arm as arm_signals, stand_still};
@@ -58,9 +59,9 @@ pub fn realm_exits() {
     if realms::here_is_main() {
         let until = begin(&core);
         realms::finish_others(ANSWER.min(left(until)));
-        drain(&core, until);
+        drain(&core, until, "the process exits");
     } else if !realms::main_is_here() {
-        drain(&core, begin(&core));
+        drain(&core, begin(&core), "the only thread that records exits");
     }
     stand_still();
 }
@@ -73,7 +74,7 @@ pub fn realm_gone(realm: u64) {
     core.abandon(realms::take_open());
     // While the main thread has its `exit` event ahead, that is the time to wait.
     if !main_remains {
-        drain(&core, begin(&core));
+        drain(&core, begin(&core), "the last thread that records is gone");
     }
 }
 
@@ -81,13 +82,12 @@ pub fn realm_gone(realm: u64) {
 #[cfg(unix)]
 fn process_dies() {
     let Some(core) = core::running() else { return };
-    let stats = core.stats();
-    if stats.open == 0 && stats.unsettled() == 0 {
+    if core.stats().open == 0 && core.is_quiet() {
         return;
     }
     let until = begin(&core);
     realms::finish_all(ANSWER.min(left(until)));
-    drain(&core, until);
+    drain(&core, until, "a signal ends the process");
 }
 
 /// An end begins: till when it may take. One that falls into another (a signal into an `exit` event) gets no time of
@@ -105,8 +105,13 @@ fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
 }
 
-fn drain(core: &Core, until: Instant) {
+fn drain(core: &Core, until: Instant, why: &str) {
+    let (begun, before) = (Instant::now(), core.stats().unsettled());
     core.drain(left(until));
+    debug(|| {
+        let (ms, after) = (begun.elapsed().as_millis(), core.stats().unsettled());
+        format!("{why}: {before} spans were to be sent, {after} are left after {ms} ms")
+    });
     if !left(until).is_zero() {
         *UNTIL.lock() = None;
     }

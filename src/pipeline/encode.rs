@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::diagnostics::{self, Event, debug};
 use crate::linking::Linking;
 use crate::payload::{self, Content, Fitted};
 use crate::span::FinishedSpan;
@@ -71,6 +72,10 @@ impl Encoder {
         let cut = cut + content.put(&mut wire.attributes, manual, is_agent, budget);
         if cut > 0 {
             wire.attributes.insert("fallom.truncated_bytes".to_owned(), cut.into());
+            let message =
+                format!("{cut} bytes of a span were cut to fit into maxSpanBytes ({max_span_bytes})");
+            let (kind, message) = (diagnostics::Kind::Truncated, message.into());
+            diagnostics::report(Event { kind, message, count: 1, reason: None });
         }
         let bytes = serde_json::to_vec(&wire).map_err(|error| unreadable(&error))?;
         if bytes.len() > max_span_bytes { Err(EncodeError::TooLarge) } else { Ok(bytes) }
@@ -84,7 +89,14 @@ impl Encoder {
             span.request.and_then(|request| serde_json::from_str(request.get()).ok()).unwrap_or_default();
         let mut texts: Vec<&str> = span.link_texts.iter().map(String::as_str).collect();
         collect_texts(&messages, &mut texts);
-        self.linking.of_call(&span.session.session_id, !span.inside_agent, texts)
+        let link = self.linking.of_call(&span.session.session_id, !span.inside_agent, texts);
+        debug(|| match (&link.prompt_key, link.prompt_version) {
+            (Some(key), Some(version)) => {
+                format!("span {} used prompt {key} version {version}", span.span_id)
+            }
+            _ => format!("span {} used no prompt that is known", span.span_id),
+        });
+        link
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::diagnostics::{self, Event, Kind};
+
 /// Why a span was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
@@ -13,10 +15,40 @@ pub enum DropReason {
     Rejected,
     /// 401 or 403.
     Unauthorized,
-    /// It was older than `retry.maxAgeMs` and still not delivered.
+    /// It was older than `retry.maxAgeMs`, or in the spool than its `maxAgeMs`, and still not delivered.
     Expired,
     /// It ended after `shutdown`, or its thread was terminated while it was open.
     Disabled,
+    /// The spool was full and this was one of the oldest spans in it.
+    SpoolFull,
+}
+
+impl DropReason {
+    /// As `Stats.dropped` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DropReason::QueueFull => "queueFull",
+            DropReason::TooLarge => "tooLarge",
+            DropReason::Rejected => "rejected",
+            DropReason::Unauthorized => "unauthorized",
+            DropReason::Expired => "expired",
+            DropReason::Disabled => "disabled",
+            DropReason::SpoolFull => "spoolFull",
+        }
+    }
+
+    /// What it means, for people.
+    fn message(self) -> &'static str {
+        match self {
+            DropReason::QueueFull => "the queue was full, and the oldest go first: see maxQueueBytes",
+            DropReason::TooLarge => "larger than the server takes, or than may be sent: see maxSpanBytes",
+            DropReason::Rejected => "the server refused it alone, or it could not be written",
+            DropReason::Unauthorized => "the server refused the apiKey",
+            DropReason::Expired => "not delivered within retry.maxAgeMs, or spool.maxAgeMs",
+            DropReason::Disabled => "it ended after shutdown, or its thread was terminated",
+            DropReason::SpoolFull => "the spool was full, and the oldest go first: see spool.maxBytes",
+        }
+    }
 }
 
 /// Spans given up, by reason.
@@ -43,7 +75,8 @@ pub struct LastError {
     pub status: Option<u16>,
 }
 
-/// The ledger as `stats()` gives it; spans and bytes since the process started (`options.md`).
+/// The ledger as `stats()` gives it; spans and bytes since the process started (`options.md`). Spans that an earlier
+/// process left in the spool are counted from when they are found.
 ///
 /// `started == open + queued + in_flight + spooled + delivered + dropped.total`, at all times.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -71,6 +104,7 @@ pub enum Place {
     Open,
     Queued,
     InFlight,
+    Spooled,
 }
 
 impl Stats {
@@ -102,11 +136,33 @@ impl Stats {
         self.delivered += spans;
     }
 
+    /// One span leaves memory and waits on disk.
+    pub fn spool_from(&mut self, place: Place) {
+        match place {
+            Place::InFlight => self.in_flight -= 1,
+            _ => self.queued -= 1,
+        }
+        self.spooled += 1;
+    }
+
+    /// Back from the disk.
+    pub fn unspool(&mut self, spans: u64) {
+        self.spooled -= spans;
+        self.queued += spans;
+    }
+
+    /// Spans that an earlier process left in the spool: from now on they are counted here.
+    pub fn find(&mut self, spans: u64) {
+        self.started += spans;
+        self.spooled += spans;
+    }
+
     pub fn drop_from(&mut self, place: Place, reason: DropReason, spans: u64) {
         match place {
             Place::Open => (0..spans).for_each(|_| self.leave_open()),
             Place::Queued => self.queued -= spans,
             Place::InFlight => self.in_flight -= spans,
+            Place::Spooled => self.spooled -= spans,
         }
         self.dropped.total += spans;
         *match reason {
@@ -116,7 +172,12 @@ impl Stats {
             DropReason::Unauthorized => &mut self.dropped.unauthorized,
             DropReason::Expired => &mut self.dropped.expired,
             DropReason::Disabled => &mut self.dropped.disabled,
+            DropReason::SpoolFull => &mut self.dropped.spool_full,
         } += spans;
+        if spans > 0 {
+            let (message, reason) = (reason.message().into(), Some(reason.name()));
+            diagnostics::report(Event { kind: Kind::Dropped, message, count: spans, reason });
+        }
     }
 
     /// Spans that still have a way to go, open ones aside.

@@ -6,18 +6,22 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use super::encode::{EncodeError, Encoder};
+use super::batch::Unit;
+use super::disk::Disk;
+use super::encode::Encoder;
 use super::flush::FlushResult;
+use super::intake::encode_some;
 use super::ledger::{DropReason, Place, Stats};
-use super::queue::{Parts, Queued, State, Unit};
-use crate::diagnostics::{debug, warn_once};
+use super::outcome::Parts;
+use super::queue::State;
+use crate::diagnostics::{self, Event, Kind, debug, warn_once};
+use crate::held::{Held, Packer};
 use crate::settings::Settings;
 use crate::transport::{Answer, Form, Http, Post};
 
-/// Spans encoded in a row before requests get their turn.
-const ENCODE_AT_ONCE: usize = 64;
 /// With nothing to do, the thread still looks once in this time.
 const IDLE: Duration = Duration::from_secs(3600);
+const REST_AFTER_BUG: Duration = Duration::from_secs(1);
 
 /// Takes finished spans and delivers them.
 #[derive(Clone)]
@@ -25,12 +29,14 @@ pub struct Pipeline {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    state: Mutex<State>,
+/// What the thread shares with those who call it.
+pub struct Shared {
+    pub state: Mutex<State>,
     wake: Notify,
     settings: RwLock<Arc<Settings>>,
-    http: Arc<Http>,
-    encoder: Encoder,
+    pub http: Arc<Http>,
+    pub encoder: Encoder,
+    pub packer: Packer,
 }
 
 impl Pipeline {
@@ -42,13 +48,14 @@ impl Pipeline {
         encoder: Encoder,
     ) -> Self {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new()),
+            state: Mutex::new(State::new(settings.max_queue_bytes)),
             wake: Notify::new(),
             settings: RwLock::new(settings),
             http,
             encoder,
+            packer: Packer::new(),
         });
-        runtime.spawn(run(Arc::clone(&shared)));
+        runtime.spawn(keep_running(Arc::clone(&shared)));
         Pipeline { shared }
     }
 
@@ -59,6 +66,7 @@ impl Pipeline {
         {
             let mut state = self.shared.state.lock();
             state.stopped = false;
+            state.set_bound(settings.max_queue_bytes);
             if before.traces != settings.traces {
                 state.unauthorized = false;
                 state.circuit.succeeded();
@@ -85,24 +93,32 @@ impl Pipeline {
 
     /// Takes a finished span's envelope.
     pub fn record(&self, envelope: Vec<u8>) {
-        let most = self.shared.settings.read().max_queue_bytes;
-        self.shared.state.lock().push(envelope, most);
+        self.shared.state.lock().push(envelope);
         self.shared.wake.notify_one();
     }
 
     /// Waits for all that is queued and in flight now, at the call and not at the first poll; at most `timeout`.
     pub fn flush(&self, timeout: Duration) -> impl Future<Output = FlushResult> + Send + use<> {
+        self.wait(timeout, false)
+    }
+
+    /// As `flush`; but while the server is down, spans on disk are not waited for.
+    pub fn drain(&self, timeout: Duration) -> impl Future<Output = FlushResult> + Send + use<> {
+        self.wait(timeout, true)
+    }
+
+    /// Whether there is nothing to wait for.
+    pub fn is_quiet(&self) -> bool {
+        self.shared.state.lock().is_quiet()
+    }
+
+    fn wait(&self, timeout: Duration, or_safe: bool) -> impl Future<Output = FlushResult> + Send + use<> {
         let shared = Arc::clone(&self.shared);
-        let (id, done) = {
-            let mut state = shared.state.lock();
-            state.hurry(Instant::now() + timeout);
-            let (mark, pending) = (state.mark(), state.stats.unsettled());
-            state.waiters.begin(mark, pending)
-        };
+        let (id, done) = shared.state.lock().begin_flush(Instant::now() + timeout, or_safe);
         shared.wake.notify_one();
         async move {
             let _ = tokio::time::timeout(timeout, done).await;
-            shared.state.lock().waiters.end(id)
+            shared.state.lock().end_flush(id)
         }
     }
 
@@ -123,54 +139,35 @@ impl Pipeline {
     }
 }
 
+/// A bug of ours may cost a span, but never ends all delivery.
+async fn keep_running(shared: Arc<Shared>) {
+    while tokio::spawn(run(Arc::clone(&shared))).await.is_err() {
+        warn_once("The tracer failed at its work and begins again. Please report this.");
+        tokio::time::sleep(REST_AFTER_BUG).await;
+    }
+}
+
 /// The life of the thread: encode what came in, send what is due, sleep until there is more.
 async fn run(shared: Arc<Shared>) {
+    let mut disk = Disk::default();
     loop {
-        while encode_some(&shared) {
-            tokio::task::yield_now().await;
+        let settings = Arc::clone(&shared.settings.read());
+        disk.follow(&shared, &settings);
+        while encode_some(&shared, &settings, &mut disk) {
+            disk.keep_up(&shared, &settings);
             send_due(&shared);
+            tokio::task::yield_now().await;
         }
+        disk.keep_up(&shared, &settings);
         send_due(&shared);
-        let next = {
-            let settings = Arc::clone(&shared.settings.read());
-            let state = shared.state.lock();
-            state.next_wake(&settings.batch, settings.transport.max_concurrent)
-        };
+        let due = shared.state.lock().next_wake(&settings.batch, settings.transport.max_concurrent);
+        let next = [due, disk.next_look()].into_iter().flatten().min();
         let sleep = next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
         tokio::select! {
             () = shared.wake.notified() => {}
             () = tokio::time::sleep(sleep) => {}
         }
     }
-}
-
-/// Encodes some of what came in. Says whether there was anything.
-fn encode_some(shared: &Shared) -> bool {
-    let raw = shared.state.lock().take_inbox(ENCODE_AT_ONCE);
-    if raw.is_empty() {
-        return false;
-    }
-    let settings = Arc::clone(&shared.settings.read());
-    for span in raw {
-        let encoded = shared.encoder.encode(&span.bytes, settings.max_span_bytes);
-        let mut state = shared.state.lock();
-        match encoded {
-            Ok(bytes) => {
-                let before = span.bytes.len();
-                state.ready(Queued { bytes, ..span }, before, settings.max_queue_bytes);
-            }
-            Err(error) => {
-                let reason = match &error {
-                    EncodeError::TooLarge => DropReason::TooLarge,
-                    EncodeError::Unreadable(_) => DropReason::Rejected,
-                };
-                state.unreadable(&span, reason);
-                drop(state);
-                warn_once(&format!("A span could not be written and was dropped: {error}"));
-            }
-        }
-    }
-    true
 }
 
 /// Starts every request that may go now.
@@ -187,23 +184,35 @@ fn send_due(shared: &Arc<Shared>) {
     }
 }
 
-async fn send(shared: Arc<Shared>, settings: Arc<Settings>, unit: Unit, form: Form) {
+async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form: Form) {
     let post = Post { form, body: body_of(&unit), timeout: settings.transport.timeout };
+    let begun = Instant::now();
     let (answer, bytes) = shared.http.post_spans(&settings.traces, post).await;
+    debug(|| {
+        let (spans, ms) = (unit.spans.len(), begun.elapsed().as_millis());
+        format!("sent {spans} spans, {bytes} bytes, {form}: {answer}, {ms} ms")
+    });
     shared.state.lock().stats.sent_bytes += bytes;
+    if matches!(answer, Answer::Retry { .. }) {
+        // They will wait.
+        for span in &mut unit.spans {
+            let held = std::mem::replace(&mut span.held, Held::plain(Vec::new()));
+            span.held = shared.packer.pack(held);
+        }
+    }
     settle(&shared, &settings, unit, form, answer);
     shared.wake.notify_one();
 }
 
 /// One object, or one a line. A single object is a line of NDJSON, too.
 fn body_of(unit: &Unit) -> Vec<u8> {
-    let length = unit.spans.iter().map(|span| span.bytes.len() + 1).sum();
+    let length = unit.spans.iter().map(|span| span.held.wire_len() + 1).sum();
     let mut body = Vec::with_capacity(length);
     for (at, span) in unit.spans.iter().enumerate() {
         if at > 0 {
             body.push(b'\n');
         }
-        body.extend_from_slice(&span.bytes);
+        body.extend_from_slice(&span.held.wire());
     }
     body
 }
@@ -219,14 +228,27 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
             state.note_error(&reason, status);
             state.retry(unit, after, &settings.retry);
             drop(state);
-            debug(|| format!("{count} spans will be sent again: {reason}"));
+            let event =
+                Event { kind: Kind::Retrying, message: reason.into(), count: count as u64, reason: None };
+            diagnostics::report(Event { reason: Some(status.map_or("connection", |_| "status")), ..event });
         }
         Answer::Unauthorized { status } => {
             state.note_error("the apiKey was refused", Some(status));
-            state.unauthorized = true;
+            let first = !std::mem::replace(&mut state.unauthorized, true);
             state.dropped(unit, DropReason::Unauthorized);
             state.drop_queue(DropReason::Unauthorized);
             drop(state);
+            if first {
+                let message = format!(
+                    "the server refused the apiKey ({status}): nothing is sent until init brings another"
+                );
+                diagnostics::report(Event {
+                    kind: Kind::Unauthorized,
+                    message: message.into(),
+                    count: 0,
+                    reason: None,
+                });
+            }
             warn_once(&format!(
                 "The server refused the key ({status}): spans are dropped until init brings another apiKey (FALLOM_API_KEY)."
             ));
@@ -249,7 +271,7 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
 }
 
 fn reject(shared: &Shared, mut state: parking_lot::MutexGuard<'_, State>, unit: Unit, status: u16) {
-    let url = &shared.settings.read().traces.url;
+    let url = shared.settings.read().traces.shown();
     state.note_error("the server refused a span", Some(status));
     state.dropped(unit, DropReason::Rejected);
     drop(state);

@@ -11,7 +11,7 @@ use super::slot::{Known, Reading, Slot};
 use super::source::{Service, Source};
 use super::{Read, ServiceName};
 use crate::catalog::{List, Snapshot, lists};
-use crate::diagnostics::{debug, warn, warn_once};
+use crate::diagnostics::{self, Event, Kind, debug, warn, warn_once};
 use crate::settings::{Endpoint, Settings};
 use crate::transport::{Fetched, Http};
 
@@ -120,7 +120,12 @@ impl Reader {
         match parsed {
             Ok(()) => {
                 debug(|| {
-                    format!("{}: {} from the cache, {} old", source.endpoint.url, read.path(), ago(known.at))
+                    format!(
+                        "{}: {} from the cache, {} old",
+                        source.endpoint.shown(),
+                        read.path(),
+                        ago(known.at)
+                    )
                 });
                 slot.set_known(Some(known));
             }
@@ -146,7 +151,7 @@ impl Reader {
                 }
                 let (part, skipped) = Snapshot::of_body(list, &bytes).map_err(|error| error.to_string())?;
                 if skipped > 0 {
-                    let place = format!("{}{}", source.endpoint.url, read.path());
+                    let place = format!("{}{}", source.endpoint.shown(), read.path());
                     warn_once(&format!("{place}: {skipped} entries could not be read and are left out."));
                 }
                 self.swap(source, list, &part);
@@ -206,27 +211,37 @@ impl Reader {
         slot.set_known((on_disk != Some(false)).then_some(Known { at: now, ..known }));
     }
 
-    /// Says so once if the server cannot be read any more.
+    /// How a read went. What is said of an outage is said at its beginning.
     fn note(&self, source: &Arc<Source>, list: List, slot: &Slot, outcome: &Result<(), String>) {
-        let service = self.service(ServiceName::of(list));
-        let url = &source.endpoint.url;
-        let path = Read::List(list).path();
-        match outcome {
-            // After a `reconfigure`, nobody cares.
-            _ if !service.is_at(source) => {}
-            Ok(()) => {
-                if self.outages.succeeded(url, list) {
-                    debug(|| format!("{url} can be read again"));
-                }
+        if !self.service(ServiceName::of(list)).is_at(source) {
+            return; // After a `reconfigure`, nobody cares.
+        }
+        let (url, path) = (source.endpoint.shown(), Read::List(list).path());
+        let Err(reason) = outcome else {
+            if self.outages.succeeded(&source.endpoint.url, list) {
+                debug(|| format!("{url} can be read again"));
             }
-            Err(reason) if self.outages.failed(url, list) => {
-                let meanwhile = match slot.known() {
-                    Some(known) => format!("What it said {} ago is served until it can", ago(known.at)),
-                    None => "Nothing of it is known; until it can be read, fallbacks are used".to_owned(),
-                };
-                warn(&format!("{url} could not be read: {path}: {reason}. {meanwhile}."));
-            }
-            Err(reason) => debug(|| format!("{url} could not be read: {path}: {reason}")),
+            return debug(|| format!("{} were read from {url}", list.field()));
+        };
+        let failed = format!("{url} could not be read: {path}: {reason}");
+        let begins = self.outages.failed(&source.endpoint.url, list);
+        if begins.at_url {
+            let meanwhile = match slot.known() {
+                Some(known) => format!("What it said {} ago is served until it can", ago(known.at)),
+                None => "Nothing of it is known; until it can be read, fallbacks are used".to_owned(),
+            };
+            warn(&format!("{failed}. {meanwhile}."));
+        }
+        if begins.of_service {
+            let reason = Some(ServiceName::of(list).name());
+            diagnostics::report(Event {
+                kind: Kind::RefreshFailed,
+                message: failed.into(),
+                count: 0,
+                reason,
+            });
+        } else {
+            debug(|| format!("still: {failed}"));
         }
     }
 

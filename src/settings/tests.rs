@@ -70,7 +70,9 @@ fn a_misused_option_is_named_and_its_value_is_not_repeated() {
         (r#"{"retry":{"baseMs":true}}"#, "'retry.baseMs'"),
         (r#"{"retry":{"base":1}}"#, "'retry.base' is not known"),
         (r#"{"api_key":"k"}"#, "'api_key' is not known"),
-        (r#"{"spool":true}"#, "'spool' is not known"),
+        (r#"{"spool":1}"#, "'spool'"),
+        (r#"{"spool":{"maxBytes":10}}"#, "'spool.maxBytes'"),
+        (r#"{"spool":{"folder":"x"}}"#, "'spool.folder' is not known"),
         (r#"{"cache":1}"#, "'cache'"),
         (r#"{"cache":{"dir":1}}"#, "'cache.dir'"),
         (r#"{"cache":{"folder":"x"}}"#, "'cache.folder' is not known"),
@@ -114,4 +116,32 @@ fn the_cache_is_off_until_the_option_or_the_variable_turns_it_on() {
     assert_eq!(dir(r#"{"cache":true}"#, variable).unwrap(), "/from/variable");
     assert_eq!(dir(r#"{"cache":{"dir":"/given"}}"#, variable).unwrap(), "/given");
     assert!(dir(r#"{"cache":{"dir":""}}"#, "{}").unwrap().contains("fallom"));
+}
+
+#[test]
+fn the_spool_is_off_until_the_option_or_the_variable_turns_it_on() {
+    let variable = r#"{"FALLOM_SPOOL_DIR":"/from/variable"}"#;
+    let dir = |options, environment| {
+        settings(options, environment).unwrap().spool.map(|spool| spool.dir.to_string_lossy().into_owned())
+    };
+    assert_eq!(dir("{}", "{}"), None);
+    assert_eq!(dir(r#"{"spool":false}"#, variable), None);
+    assert_eq!(dir("{}", variable).unwrap(), "/from/variable");
+    assert_eq!(dir(r#"{"spool":true}"#, variable).unwrap(), "/from/variable");
+    assert_eq!(dir(r#"{"spool":{"dir":"/given"}}"#, variable).unwrap(), "/given");
+    assert!(dir(r#"{"spool":{}}"#, "{}").unwrap().contains("fallom"));
+    let spool = settings(r#"{"spool":true}"#, "{}").unwrap().spool.unwrap();
+    assert_eq!((spool.max_bytes, spool.max_age), (268_435_456, Duration::from_secs(86_400)));
+}
+
+#[test]
+fn a_url_is_said_without_the_user_and_password_in_it() {
+    for (url, said) in [
+        ("https://traces.fallom.com", "https://traces.fallom.com"),
+        ("http://user:needle@host:1/a@b", "http://host:1/a@b"),
+        ("http://needle@host", "http://host"),
+        ("https://host/x?y=a@b", "https://host/x?y=a@b"),
+    ] {
+        assert_eq!(shown(url), said);
+    }
 }

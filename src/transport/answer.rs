@@ -45,6 +45,19 @@ impl Answer {
     }
 }
 
+/// What the server said, in a few words.
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Answer::Delivered => write!(f, "taken"),
+            Answer::Retry { reason, .. } => f.write_str(reason),
+            Answer::Unauthorized { status } | Answer::Refused { status } => write!(f, "refused ({status})"),
+            Answer::TooLarge => write!(f, "too large (413)"),
+            Answer::UnsupportedForm => write!(f, "not understood (415)"),
+        }
+    }
+}
+
 /// `Retry-After` in both of its forms (RFC 9110 §10.2.3): seconds, or a date.
 fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();

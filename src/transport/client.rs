@@ -156,11 +156,7 @@ impl Http {
     }
 
     fn learn(&self, url: &str, headers: &HeaderMap) {
-        let new =
-            self.negotiation.learn(url, header(headers, "accept-post"), header(headers, "accept-encoding"));
-        if new {
-            debug(|| format!("{url} takes batches or compressed bodies: they are used from now on"));
-        }
+        self.negotiation.learn(url, header(headers, "accept-post"), header(headers, "accept-encoding"));
     }
 }
 

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use crate::settings::{Compression, Format, Transport};
+use crate::diagnostics::{self, Event, Kind};
+use crate::settings::{Compression, Format, Transport, shown};
 
 /// Origins remembered; an application has a handful.
 const MOST_ORIGINS: usize = 64;
@@ -32,6 +33,23 @@ impl Form {
     pub const PLAIN: Form = Form { ndjson: false, encoding: Encoding::Identity };
 }
 
+impl Encoding {
+    /// As HTTP names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Identity => "uncompressed",
+            Encoding::Gzip => "gzip",
+            Encoding::Zstd => "zstd",
+        }
+    }
+}
+
+impl std::fmt::Display for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {}", if self.ndjson { "ndjson" } else { "json" }, self.encoding.name())
+    }
+}
+
 #[derive(Clone, Copy, Default)]
 struct Understood {
     ndjson: bool,
@@ -54,20 +72,29 @@ impl Negotiation {
         if accept_post.is_none() && accept_encoding.is_none() {
             return false;
         }
-        self.change(url, |known| {
+        let offered = |known: &Understood| (known.ndjson, known.gzip, known.zstd);
+        let changed = self.change(url, offered, |known| {
             known.ndjson |= lists(accept_post, "application/x-ndjson");
             known.gzip |= lists(accept_encoding, "gzip");
             known.zstd |= lists(accept_encoding, "zstd");
-        })
+        });
+        if let Some(offered) = changed {
+            report(url, "offered", "takes", offered);
+        }
+        changed.is_some()
     }
 
     /// 415: nothing of this form is used again for this origin.
     pub fn refuse(&self, url: &str, form: Form) {
-        self.change(url, |known| {
+        let refused = |known: &Understood| (known.refused_ndjson, known.refused_gzip, known.refused_zstd);
+        let changed = self.change(url, refused, |known| {
             known.refused_ndjson |= form.ndjson;
             known.refused_gzip |= form.encoding == Encoding::Gzip;
             known.refused_zstd |= form.encoding == Encoding::Zstd;
         });
+        if let Some(refused) = changed {
+            report(url, "refused", "has refused", refused);
+        }
     }
 
     /// The form for the next request. An explicit option beats what was learnt; a refusal beats both.
@@ -96,16 +123,34 @@ impl Negotiation {
         }
     }
 
-    fn change(&self, url: &str, change: impl FnOnce(&mut Understood)) -> bool {
+    /// Changes what is known of an origin; what `read` says of it then, if that is new.
+    fn change<T: PartialEq>(
+        &self,
+        url: &str,
+        read: impl Fn(&Understood) -> T,
+        change: impl FnOnce(&mut Understood),
+    ) -> Option<T> {
         let mut origins = self.origins.lock();
         if origins.len() >= MOST_ORIGINS && !origins.contains_key(origin(url)) {
-            return false;
+            return None;
         }
         let known = origins.entry(origin(url).to_owned()).or_default();
-        let before = (known.ndjson, known.gzip, known.zstd);
+        let before = read(known);
         change(known);
-        before != (known.ndjson, known.gzip, known.zstd)
+        Some(read(known)).filter(|now| *now != before)
     }
+}
+
+fn report(url: &str, reason: &'static str, verb: &str, (ndjson, gzip, zstd): (bool, bool, bool)) {
+    let named = [(ndjson, "batches (NDJSON)"), (zstd, "zstd"), (gzip, "gzip")];
+    let forms: Vec<&str> = named.into_iter().filter_map(|(known, name)| known.then_some(name)).collect();
+    let message = format!("{} {verb} {}", shown(origin(url)), forms.join(", "));
+    diagnostics::report(Event {
+        kind: Kind::Negotiated,
+        message: message.into(),
+        count: 0,
+        reason: Some(reason),
+    });
 }
 
 /// `https://host:port` of a base URL.

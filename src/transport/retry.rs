@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::diagnostics::debug;
 use crate::settings::Retry;
 
 /// So many failures in a row, and the server counts as down.
@@ -24,6 +25,9 @@ pub struct Circuit {
 
 impl Circuit {
     pub fn succeeded(&mut self) {
+        if self.failures >= FAILURES_TO_REST {
+            debug(|| format!("the server answers again, after {} failures in a row", self.failures));
+        }
         *self = Circuit::default();
     }
 
@@ -31,13 +35,20 @@ impl Circuit {
         self.failures = self.failures.saturating_add(1);
         if self.failures >= FAILURES_TO_REST {
             let rest = backoff(self.failures - FAILURES_TO_REST + 2, retry).max(retry.base / 2);
-            self.resting_until = Some(now + rest.min(retry.max));
+            let rest = rest.min(retry.max);
+            debug(|| {
+                let (failures, ms) = (self.failures, rest.as_millis());
+                format!("{failures} failures in a row: no request for {ms} ms, then one at a time")
+            });
+            self.resting_until = Some(now + rest);
         }
     }
 
     /// Ends a rest before its time, for a flush or the end of the process.
     pub fn hurry(&mut self) {
-        self.resting_until = None;
+        if self.resting_until.take().is_some() {
+            debug(|| "the rest ends early: somebody waits for delivery".to_owned());
+        }
     }
 
     /// When the rest ends, if it has not.
@@ -45,9 +56,19 @@ impl Circuit {
         self.resting_until.filter(|until| *until > now)
     }
 
+    /// Whether the last try failed.
+    pub fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Whether so many tries failed in a row that the server counts as down.
+    pub fn is_down(&self) -> bool {
+        self.failures >= FAILURES_TO_REST
+    }
+
     /// How many requests may be under way at once: one while the server counts as down.
     pub fn most_concurrent(&self, most: usize) -> usize {
-        if self.failures >= FAILURES_TO_REST { 1 } else { most }
+        if self.is_down() { 1 } else { most }
     }
 }
 

@@ -1,12 +1,17 @@
-//! The sum of the ledger holds, and the bytes add up, under any order of events.
+//! The sum of the ledger holds, and the bytes add up, under any order of events, with a spool and without.
 
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use crate::held::Held;
 use crate::pipeline::DropReason;
-use crate::pipeline::queue::{Parts, Queued, State, Unit};
+use crate::pipeline::batch::Unit;
+use crate::pipeline::outcome::Parts;
+use crate::pipeline::queue::{Moved, Queued, State};
 use crate::settings::{Batch, Retry};
+use crate::spool::Spool;
+use crate::spool::testing::{SMALL, Scratch, look};
 use crate::transport::{Encoding, Form};
 
 const MAX_QUEUE_BYTES: usize = 4000;
@@ -19,18 +24,36 @@ const MOST_REQUESTS: usize = 3;
 #[derive(Clone, Debug)]
 enum Event {
     Open,
-    Record { bytes: usize },
-    Encode { most: usize, grows_to: usize },
+    Record {
+        bytes: usize,
+    },
+    Encode {
+        most: usize,
+        grows_to: usize,
+    },
     Unreadable,
-    Send { ndjson: bool },
+    Send {
+        ndjson: bool,
+    },
     Delivered,
     Refused,
-    Failed { expired: bool },
-    Resent { parts: Parts },
+    Failed {
+        expired: bool,
+    },
+    Resent {
+        parts: Parts,
+    },
     KeyRefused,
     Hurry,
     NewKey,
     Stop,
+    /// The spool is told what moved, and tells what it did.
+    KeepUp,
+    Replay,
+    /// The disk takes nothing for a while.
+    DiskFails,
+    /// The process is killed, and another one begins.
+    Crash,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -50,6 +73,10 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Hurry),
         1 => Just(Event::NewKey),
         1 => Just(Event::Stop),
+        4 => Just(Event::KeepUp),
+        2 => Just(Event::Replay),
+        1 => Just(Event::DiskFails),
+        1 => Just(Event::Crash),
     ]
 }
 
@@ -58,55 +85,107 @@ struct Run {
     state: State,
     flying: Vec<Unit>,
     handed_in: u64,
+    spool: Option<(Spool, Scratch)>,
 }
 
 impl Run {
-    fn new() -> Self {
-        Run { state: State::new(), flying: Vec::new(), handed_in: 0 }
+    fn new(spooled: bool) -> Self {
+        let mut state = State::new(MAX_QUEUE_BYTES);
+        let spool = spooled.then(|| {
+            state.has_spool();
+            let scratch = Scratch::new();
+            (scratch.spool(SMALL), scratch)
+        });
+        Run { state, flying: Vec::new(), handed_in: 0, spool }
     }
 
     fn apply(&mut self, event: Event) {
-        let state = &mut self.state;
         match event {
             Event::Open => {
-                state.stats.start();
+                self.state.stats.start();
                 self.handed_in += 1;
             }
             Event::Record { bytes } => {
-                if state.stats.open == 0 {
+                if self.state.stats.open == 0 {
                     self.handed_in += 1;
                 }
-                state.push(vec![0; bytes], MAX_QUEUE_BYTES);
+                self.state.push(vec![0; bytes]);
             }
-            Event::Encode { most, grows_to } => {
-                for span in state.take_inbox(most) {
-                    let before = span.bytes.len();
-                    state.ready(Queued { bytes: vec![1; grows_to], ..span }, before, MAX_QUEUE_BYTES);
-                }
-            }
+            Event::Encode { most, grows_to } => self.encode(most, |_| grows_to),
             Event::Unreadable => {
-                for span in state.take_inbox(1) {
-                    state.unreadable(&span, DropReason::Rejected);
+                if let Some(span) = self.state.take_inbox() {
+                    self.state.unreadable(&span, DropReason::Rejected);
                 }
             }
             Event::Send { ndjson } => {
                 let form = Form { ndjson, encoding: Encoding::Identity };
-                let unit = state.next_unit(Instant::now(), &BATCH, MOST_REQUESTS, form);
+                let unit = self.state.next_unit(Instant::now(), &BATCH, MOST_REQUESTS, form);
                 assert!(unit.iter().all(|unit| ndjson || unit.spans.len() == 1));
                 self.flying.extend(unit);
             }
-            Event::Hurry => state.hurry(Instant::now() + Duration::from_millis(1)),
+            Event::Hurry => self.state.hurry(Instant::now() + Duration::from_millis(1)),
             Event::NewKey => {
-                state.unauthorized = false;
-                state.stopped = false;
+                self.state.unauthorized = false;
+                self.state.stopped = false;
             }
-            Event::Stop => state.stopped = true,
+            Event::Stop => self.state.stopped = true,
+            Event::KeepUp => self.keep_up(),
+            Event::Replay => {
+                let can_take = self.state.can_take_from_spool(Instant::now(), MOST_REQUESTS);
+                if let Some((spool, _)) = self.spool.as_mut().filter(|_| can_take) {
+                    self.state.returned(spool.replay(BATCH.max_spans, BATCH.max_bytes));
+                }
+            }
+            Event::Crash => self.crash(),
+            Event::DiskFails => {
+                if let Some((_, scratch)) = &mut self.spool {
+                    scratch.fail_once();
+                }
+            }
             Event::Delivered
             | Event::Refused
             | Event::Failed { .. }
             | Event::Resent { .. }
             | Event::KeyRefused => self.answer(event),
         }
+    }
+
+    fn encode(&mut self, most: usize, grows_to: impl Fn(usize) -> usize) {
+        for _ in 0..most {
+            let Some(raw) = self.state.take_inbox() else { return };
+            let before = raw.held.len();
+            let mut span = Queued { held: Held::plain(vec![1; grows_to(before)]), ..raw };
+            if let Some((spool, scratch)) = &mut self.spool
+                && !scratch.fails()
+            {
+                let written = spool.append(&[(&span.held, Duration::ZERO)]);
+                span.spooled = written.and_then(|written| written.first().copied());
+            }
+            self.state.ready(span, before);
+        }
+    }
+
+    fn crash(&mut self) {
+        if let Some((spool, scratch)) = &mut self.spool {
+            *spool = scratch.spool(SMALL);
+            self.state = State::new(MAX_QUEUE_BYTES);
+            self.state.has_spool();
+            self.flying.clear();
+            look(spool);
+            let changes = spool.take_changes();
+            self.handed_in = changes.found;
+            self.state.spool_changed(changes);
+        }
+    }
+
+    fn keep_up(&mut self) {
+        if let Some((spool, _)) = &mut self.spool {
+            let Moved { settled, waiting } = self.state.take_moved();
+            spool.wait(&waiting);
+            spool.settle(&settled);
+            self.state.spool_changed(spool.take_changes());
+        }
+        self.state.told();
     }
 
     /// The oldest request is answered.
@@ -151,7 +230,7 @@ impl Run {
         let flying: usize = self.flying.iter().map(|unit| unit.spans.len()).sum();
         assert_eq!(stats.in_flight, flying as u64);
         let flying_bytes: usize =
-            self.flying.iter().flat_map(|unit| &unit.spans).map(|span| span.bytes.len()).sum();
+            self.flying.iter().flat_map(|unit| &unit.spans).map(|span| span.held.len()).sum();
         assert!(self.state.queued_bytes() <= MAX_QUEUE_BYTES.max(flying_bytes + 1500));
         if stats.queued == 0 {
             assert_eq!(self.state.queued_bytes(), 0);
@@ -163,17 +242,20 @@ impl Run {
         self.state.stats.open = {
             let open = self.state.stats.open;
             for _ in 0..open {
-                self.state.push(vec![0; 10], MAX_QUEUE_BYTES);
+                self.state.push(vec![0; 10]);
             }
             self.state.stats.open
         };
+        self.apply(Event::NewKey);
         for _ in 0..10_000 {
             self.apply(Event::Encode { most: 100, grows_to: 20 });
             self.apply(Event::Hurry);
             self.apply(Event::Send { ndjson: true });
             self.apply(Event::Delivered);
+            self.apply(Event::KeepUp);
+            self.apply(Event::Replay);
             self.check();
-            if self.state.stats.unsettled() == 0 {
+            if self.state.is_quiet() && self.state.stats.spooled == 0 {
                 return;
             }
         }
@@ -186,64 +268,104 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_span_is_in_exactly_one_place_and_none_is_left_behind(events in prop::collection::vec(event(), 1..200)) {
-        let mut run = Run::new();
+    fn every_span_is_in_exactly_one_place_and_none_is_left_behind(
+        spooled in prop::bool::weighted(0.25),
+        events in prop::collection::vec(event(), 1..200),
+    ) {
+        let mut run = Run::new(spooled);
         for event in events {
             run.apply(event);
             run.check();
         }
         run.drain();
+        if let Some((_, scratch)) = &run.spool {
+            assert_eq!(scratch.segments(), 0);
+        }
     }
 }
 
 #[test]
 fn a_flush_tells_what_became_of_the_spans_that_were_there_and_of_no_others() {
-    let mut run = Run::new();
+    let mut run = Run::new(false);
     for _ in 0..3 {
         run.apply(Event::Record { bytes: 10 });
     }
-    let (id, mut done) = run.state.waiters.begin(run.state.mark(), run.state.stats.unsettled());
+    let (id, mut done) = run.state.begin_flush(Instant::now(), false);
     run.apply(Event::Record { bytes: 10 });
     run.apply(Event::Encode { most: 10, grows_to: 10 });
     run.apply(Event::Hurry);
     run.apply(Event::Send { ndjson: false });
     run.apply(Event::Refused);
+    run.apply(Event::KeepUp);
     assert!(done.try_recv().is_err());
     for _ in 0..2 {
         run.apply(Event::Send { ndjson: false });
         run.apply(Event::Delivered);
     }
+    assert!(done.try_recv().is_err(), "the files do not know yet what was delivered");
+    run.apply(Event::KeepUp);
     assert!(done.try_recv().is_ok());
-    let result = run.state.waiters.end(id);
+    let result = run.state.end_flush(id);
     assert_eq!((result.delivered, result.dropped, result.pending, result.timed_out), (2, 1, 0, false));
 }
 
 #[test]
 fn when_the_queue_is_full_the_oldest_spans_go() {
-    let mut run = Run::new();
+    let mut run = Run::new(false);
     for _ in 0..10 {
         run.apply(Event::Record { bytes: 500 });
     }
     assert_eq!(run.state.stats.dropped.queue_full, 2);
-    let left: Vec<u64> = run.state.take_inbox(100).iter().map(|span| span.seq).collect();
+    let left: Vec<u64> = std::iter::from_fn(|| run.state.take_inbox()).map(|span| span.seq).collect();
     assert_eq!(left, [2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 #[test]
 fn a_span_that_is_too_large_is_parted_from_its_neighbours_at_once() {
-    let mut run = Run::new();
+    let mut run = Run::new(false);
     for bytes in [10, 10, 900, 10] {
         run.apply(Event::Record { bytes });
     }
-    for span in run.state.take_inbox(4) {
-        let before = span.bytes.len();
-        run.state.ready(span, before, MAX_QUEUE_BYTES);
-    }
+    run.encode(4, |before| before);
     run.apply(Event::Send { ndjson: true });
     run.apply(Event::Resent { parts: Parts::BySize });
     run.apply(Event::Send { ndjson: true });
     run.apply(Event::Send { ndjson: true });
     let sizes: Vec<Vec<usize>> =
-        run.flying.iter().map(|unit| unit.spans.iter().map(|span| span.bytes.len()).collect()).collect();
+        run.flying.iter().map(|unit| unit.spans.iter().map(|span| span.held.len()).collect()).collect();
     assert_eq!(sizes, [vec![10, 10, 10], vec![900]]);
+}
+
+#[test]
+fn a_flush_that_runs_out_of_time_counts_what_is_on_disk_as_spooled() {
+    let mut run = Run::new(true);
+    for _ in 0..3 {
+        run.apply(Event::Record { bytes: 10 });
+    }
+    run.apply(Event::Encode { most: 2, grows_to: 10 });
+    let (id, _) = run.state.begin_flush(Instant::now(), false);
+    let result = run.state.end_flush(id);
+    assert_eq!((result.spooled, result.pending, result.timed_out), (2, 1, true));
+}
+
+#[test]
+fn the_end_of_the_process_does_not_wait_for_a_server_that_is_down_once_all_is_on_disk() {
+    let mut run = Run::new(true);
+    for _ in 0..6 {
+        run.apply(Event::Record { bytes: 10 });
+    }
+    run.apply(Event::Encode { most: 5, grows_to: 10 });
+    let (id, mut done) = run.state.begin_flush(Instant::now(), true);
+    for _ in 0..10 {
+        run.apply(Event::Hurry);
+        run.apply(Event::Send { ndjson: false });
+        run.apply(Event::Failed { expired: false });
+    }
+    run.apply(Event::KeepUp);
+    assert!(done.try_recv().is_err(), "one span is in memory alone");
+    run.apply(Event::Encode { most: 1, grows_to: 10 });
+    run.apply(Event::KeepUp);
+    assert!(done.try_recv().is_ok());
+    let result = run.state.end_flush(id);
+    assert_eq!((result.spooled, result.pending, result.timed_out), (6, 0, false));
 }

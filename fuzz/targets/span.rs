@@ -1,0 +1,110 @@
+//! The bytes that the shim hands over become a span on the wire, or are no span. Input: `maxSpanBytes`, a line; the
+//! envelope.
+
+use std::sync::{Arc, LazyLock};
+
+use fallom_trace::linking::Linking;
+use fallom_trace::payload::{decode, encoded_len, well_formed};
+use fallom_trace::pipeline::Encoder;
+use fallom_trace::span::FinishedSpan;
+use fallom_trace::wire::fallom::{PromptLink, Status, WireSpan};
+use serde_json::Value;
+
+use super::{is_json, line, number};
+
+/// Beside its content, a span may need so much more than the limit counts (`NAMES` in `src/pipeline/encode.rs`).
+const SLACK: usize = 160;
+const MOST_ERROR_BYTES: usize = 4096;
+
+static ENCODER: LazyLock<Encoder> = LazyLock::new(|| {
+    let linking = Linking::default();
+    linking.rendered("support", 3, ["You help Acme."]);
+    linking.assigned(
+        "s",
+        PromptLink {
+            prompt_key: Some("greeting".into()),
+            prompt_version: Some(1),
+            prompt_ab_test_key: Some("tone".into()),
+            prompt_variant_index: Some(0),
+        },
+    );
+    Encoder::new(Arc::new(linking))
+});
+
+pub fn target(input: &[u8]) {
+    let (limit, envelope) = line(input);
+    let limit = number(limit);
+    let whole = ENCODER.encode(envelope, usize::MAX);
+    let fitted = ENCODER.encode(envelope, limit);
+    match (whole, fitted) {
+        (Ok(whole), Ok(fitted)) => {
+            assert!(fitted.len() <= limit, "{} bytes, at most {limit}", fitted.len());
+            let span = read(&fitted);
+            says_what_was_handed_in(&span, envelope);
+            says_what_was_handed_in(&read(&whole), envelope);
+            if whole.len() + SLACK <= limit / 2 {
+                assert_eq!(fitted, whole, "cut without need");
+            }
+            let cut = span.attributes.get("fallom.truncated_bytes");
+            assert!(fitted == whole || cut.is_some(), "cut, and does not say so");
+        }
+        // Too large is what would fit nowhere; the limit counts a little more than the span is long.
+        (Ok(whole), Err(error)) => {
+            assert!(error.to_string().contains("maxSpanBytes"), "{error}");
+            assert!(whole.len() + SLACK > limit, "{} bytes are too many for {limit}", whole.len());
+        }
+        (Err(whole), Err(fitted)) => {
+            assert_eq!(whole, fitted);
+            quotes_nothing(&whole.to_string());
+        }
+        (Err(error), Ok(_)) => panic!("readable only where the limit is {limit}: {error}"),
+    }
+}
+
+fn read(bytes: &[u8]) -> WireSpan {
+    serde_json::from_slice(bytes)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(bytes)))
+}
+
+fn says_what_was_handed_in(span: &WireSpan, envelope: &[u8]) {
+    let text = decode(envelope);
+    let text = well_formed(&text);
+    let given: FinishedSpan = serde_json::from_str(&text).expect("it was encoded");
+    assert_eq!(
+        (
+            &span.session,
+            &span.trace_id,
+            &span.span_id,
+            &span.parent_span_id,
+            &span.name,
+            span.kind,
+            span.status
+        ),
+        (
+            &given.session,
+            &given.trace_id,
+            &given.span_id,
+            &given.parent_span_id,
+            &given.name,
+            given.kind,
+            given.status
+        )
+    );
+    assert_eq!(span.duration_ms, given.end_ms.max(given.start_ms).abs_diff(given.start_ms));
+    assert!(span.start_time.len() == 24 && span.start_time <= span.end_time);
+    assert_eq!(span.error_message.is_some(), given.status == Status::Error);
+    assert!(span.error_message.as_ref().is_none_or(|message| encoded_len(message) <= MOST_ERROR_BYTES));
+    let raw = |name: &str| span.attributes.get(name).and_then(Value::as_str);
+    for (name, given) in [("fallom.raw.request", given.request), ("fallom.raw.response", given.response)] {
+        assert!(given.is_none() || raw(name).is_none_or(is_json), "{name} is no JSON: {:?}", raw(name));
+    }
+    let scalar = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
+    assert!(span.attributes.values().all(scalar));
+}
+
+/// An error of ours says where, and never what stood there.
+fn quotes_nothing(error: &str) {
+    let place = error.strip_prefix("it is no span (").and_then(|rest| rest.strip_suffix(')'));
+    let (kind, column) = place.and_then(|place| place.split_once(" error at column ")).expect(error);
+    assert!(["Io", "Syntax", "Data", "Eof"].contains(&kind) && column.parse::<usize>().is_ok(), "{error}");
+}

@@ -1,0 +1,143 @@
+//! What goes in one request, and when.
+
+use std::time::Instant;
+
+use super::queue::{Queued, State};
+use crate::settings::Batch;
+use crate::transport::Form;
+
+/// Spans that go in one request.
+#[derive(Debug)]
+pub struct Unit {
+    pub spans: Vec<Queued>,
+    /// Tries that failed.
+    pub attempts: u32,
+    /// What the spans held when they left.
+    pub(super) held_bytes: usize,
+}
+
+/// A unit that failed and waits for its backoff.
+pub struct Delayed {
+    pub unit: Unit,
+    pub until: Instant,
+}
+
+impl Unit {
+    pub fn new(spans: Vec<Queued>, attempts: u32) -> Self {
+        Unit { spans, attempts, held_bytes: 0 }
+    }
+}
+
+impl State {
+    /// The next request to send now, if there is one. Its spans are counted as in flight.
+    pub fn next_unit(
+        &mut self,
+        now: Instant,
+        batch: &Batch,
+        most_requests: usize,
+        form: Form,
+    ) -> Option<Unit> {
+        if self.requests >= self.circuit.most_concurrent(most_requests) || self.resting_until(now).is_some() {
+            return None;
+        }
+        let mut unit = self
+            .split
+            .pop_front()
+            .or_else(|| self.pop_delayed(now))
+            .or_else(|| self.cut(now, batch, form))?;
+        if !form.ndjson && unit.spans.len() > 1 {
+            // Cut for NDJSON, which has been refused meanwhile.
+            let attempts = unit.attempts;
+            let rest = unit.spans.split_off(1);
+            self.split.extend(rest.into_iter().map(|span| Unit::new(vec![span], attempts)));
+        }
+        unit.held_bytes = unit.spans.iter().map(|span| span.held.len()).sum();
+        self.in_flight_bytes += unit.held_bytes;
+        self.requests += 1;
+        self.stats.send(unit.spans.len() as u64);
+        self.stats.requests += 1;
+        if unit.attempts > 0 {
+            self.stats.retries += 1;
+        }
+        Some(unit)
+    }
+
+    fn pop_delayed(&mut self, now: Instant) -> Option<Unit> {
+        let at = self.delayed.iter().position(|delayed| delayed.until <= now)?;
+        Some(self.delayed.swap_remove(at).unit)
+    }
+
+    /// Takes the oldest span out of the units that are not under way.
+    pub(super) fn pop_delayed_oldest(&mut self) -> Option<Queued> {
+        let units = self.split.iter_mut().chain(self.delayed.iter_mut().map(|delayed| &mut delayed.unit));
+        let oldest = units
+            .filter(|unit| !unit.spans.is_empty())
+            .min_by_key(|unit| unit.spans.first().map(|span| span.seq))?;
+        let span = oldest.spans.remove(0);
+        if oldest.spans.is_empty() {
+            self.delayed.retain(|delayed| !delayed.unit.spans.is_empty());
+            self.split.retain(|unit| !unit.spans.is_empty());
+        }
+        Some(span)
+    }
+
+    /// Cuts a batch off the ready spans, if one is full or old enough.
+    fn cut(&mut self, now: Instant, batch: &Batch, form: Form) -> Option<Unit> {
+        let oldest = self.ready.front()?;
+        let full = self.full_batch(batch);
+        if now.duration_since(oldest.since) >= batch.max_delay {
+            self.due = self.due.max(self.ready.back()?.seq + 1);
+        } else if let Some(end) = full {
+            self.due = self.due.max(end);
+        }
+        if form.ndjson && full.is_none() && !self.inbox.is_empty() {
+            // More is on its way that may go with it.
+            return None;
+        }
+        let most_spans = if form.ndjson { batch.max_spans } else { 1 };
+        let mut spans = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = self.ready.front() {
+            let fits = spans.is_empty() || bytes + next.held.wire_len() < batch.max_bytes;
+            if next.seq >= self.due || spans.len() >= most_spans || !fits {
+                break;
+            }
+            // The line feed counts too.
+            bytes += next.held.wire_len() + 1;
+            self.ready_bytes -= next.held.wire_len();
+            spans.extend(self.ready.pop_front());
+        }
+        (!spans.is_empty()).then(|| Unit::new(spans, 0))
+    }
+
+    /// The number below which the ready spans are a full batch, if they are.
+    fn full_batch(&self, batch: &Batch) -> Option<u64> {
+        if self.ready.len() < batch.max_spans && self.ready_bytes < batch.max_bytes {
+            return None;
+        }
+        let mut bytes = 0;
+        for (count, span) in self.ready.iter().enumerate() {
+            let wire_len = span.held.wire_len();
+            if count == batch.max_spans || (count > 0 && bytes + wire_len >= batch.max_bytes) {
+                return Some(span.seq);
+            }
+            bytes += wire_len + 1;
+        }
+        self.ready.back().map(|span| span.seq + 1)
+    }
+
+    /// When there is something to do next, if nothing else happens before.
+    pub fn next_wake(&self, batch: &Batch, most_requests: usize) -> Option<Instant> {
+        if self.requests >= self.circuit.most_concurrent(most_requests) {
+            // The end of a request is what comes next.
+            return None;
+        }
+        let now = Instant::now();
+        let batch_due = |span: &Queued| if span.seq < self.due { now } else { span.since + batch.max_delay };
+        let batch_due = self.ready.front().map(batch_due);
+        let split_due = (!self.split.is_empty()).then_some(now);
+        let retry_due = self.delayed.iter().map(|delayed| delayed.until).min();
+        let soonest = [batch_due, split_due, retry_due].into_iter().flatten().min()?;
+        Some(self.resting_until(now).map_or(soonest, |rested| soonest.max(rested)))
+    }
+}

@@ -1,0 +1,120 @@
+//! What becomes of the spans of a request that has ended.
+
+use std::time::{Duration, Instant};
+
+use super::batch::{Delayed, Unit};
+use super::ledger::{DropReason, Place};
+use super::queue::{Queued, State};
+use crate::diagnostics::debug;
+use crate::settings::Retry;
+use crate::transport::backoff;
+
+/// How a unit that was refused goes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// As it was, in another form.
+    Whole,
+    /// Each span must speak for itself.
+    Singly,
+    /// The span that made it too large by itself; where there is none, two halves.
+    BySize,
+}
+
+impl State {
+    /// The request of this unit has ended, whichever way. Its spans may have been compressed meanwhile.
+    fn leave_flight(&mut self, unit: &Unit) {
+        self.requests -= 1;
+        self.in_flight_bytes -= unit.held_bytes;
+        let now: usize = unit.spans.iter().map(|span| span.held.len()).sum();
+        self.held_bytes = self.held_bytes - unit.held_bytes + now;
+    }
+
+    pub fn delivered(&mut self, unit: Unit) {
+        self.leave_flight(&unit);
+        self.circuit.succeeded();
+        for span in unit.spans {
+            self.held_bytes -= span.held.len();
+            self.deliver(&span);
+        }
+    }
+
+    /// All spans of the unit are given up.
+    pub fn dropped(&mut self, unit: Unit, reason: DropReason) {
+        self.leave_flight(&unit);
+        for span in unit.spans {
+            self.held_bytes -= span.held.len();
+            self.give_up(Place::InFlight, &span, reason);
+        }
+    }
+
+    /// The unit goes again after its backoff; spans that are too old for that are given up, or left to the spool.
+    pub fn retry(&mut self, unit: Unit, after: Option<Duration>, retry: &Retry) {
+        let now = Instant::now();
+        self.leave_flight(&unit);
+        self.circuit.failed(now, retry);
+        self.asked_to_wait_until = self.asked_to_wait_until.max(after.map(|after| now + after));
+        let (old, spans): (Vec<_>, Vec<_>) =
+            unit.spans.into_iter().partition(|span| now.duration_since(span.since) >= retry.max_age);
+        for span in old {
+            self.held_bytes -= span.held.len();
+            self.leave_memory(Place::InFlight, &span, DropReason::Expired);
+        }
+        if spans.is_empty() {
+            return;
+        }
+        self.stats.requeue(spans.len() as u64);
+        let attempts = unit.attempts.saturating_add(1);
+        let mut wait = backoff(attempts, retry);
+        if self.hurry_until.is_some_and(|until| until > now) {
+            wait = wait.min(retry.base / 4);
+            self.circuit.hurry();
+        }
+        debug(|| format!("{} spans go again in {} ms, try {}", spans.len(), wait.as_millis(), attempts + 1));
+        self.delayed.push(Delayed { unit: Unit::new(spans, attempts), until: now + wait });
+        self.make_room(0);
+    }
+
+    /// The unit goes again at once, whole or in parts.
+    pub fn resend(&mut self, unit: Unit, parts: Parts) {
+        self.leave_flight(&unit);
+        self.circuit.succeeded();
+        self.stats.requeue(unit.spans.len() as u64);
+        let attempts = unit.attempts.saturating_add(1);
+        let parts = match parts {
+            Parts::Whole => vec![unit.spans],
+            Parts::Singly => unit.spans.into_iter().map(|span| vec![span]).collect(),
+            Parts::BySize => by_size(unit.spans),
+        };
+        self.split.extend(parts.into_iter().map(|spans| Unit::new(spans, attempts)));
+        self.make_room(0);
+    }
+
+    /// Gives up all that is queued: the key was refused.
+    pub fn drop_queue(&mut self, reason: DropReason) {
+        let delayed = self.delayed.drain(..).map(|delayed| delayed.unit);
+        let units: Vec<Unit> = self.split.drain(..).chain(delayed).collect();
+        let spans: Vec<Queued> = units
+            .into_iter()
+            .flat_map(|unit| unit.spans)
+            .chain(self.ready.drain(..))
+            .chain(self.inbox.drain(..))
+            .collect();
+        self.ready_bytes = 0;
+        for span in spans {
+            self.held_bytes -= span.held.len();
+            self.give_up(Place::Queued, &span, reason);
+        }
+    }
+}
+
+/// Two parts: the largest span and the rest if it has more than half of the bytes, else two halves.
+fn by_size(mut spans: Vec<Queued>) -> Vec<Vec<Queued>> {
+    let bytes: usize = spans.iter().map(|span| span.held.wire_len()).sum();
+    let largest = spans.iter().enumerate().max_by_key(|(_, span)| span.held.wire_len());
+    let alone = largest.filter(|(_, span)| span.held.wire_len() > bytes / 2).map(|(at, _)| at);
+    let rest = match alone {
+        Some(at) => vec![spans.remove(at)],
+        None => spans.split_off(spans.len() / 2),
+    };
+    [spans, rest].into_iter().filter(|part| !part.is_empty()).collect()
+}
