@@ -169,6 +169,18 @@ describe("a hit", () => {
 });
 
 describe("session.getModel", () => {
+  test("does not wait for the server to hear of the assignment", async () => {
+    await models.preload();
+    await server.setFaults([{ path: "/sessions", hang: true }]);
+    let turns = 0;
+    const immediate = setImmediate(() => turns++);
+    for (let i = 0; i < 50; i++)
+      await fallom.session({ configKey: "chat", sessionId: `untold-${i}` }).getModel();
+    assert.equal(turns, 0);
+    clearImmediate(immediate);
+    await server.setFaults([]);
+  });
+
   test("targets the session's customer, and the fields of a context beside it", async () => {
     const asked = (customerId, context) =>
       fallom.session({ configKey: "chat", sessionId: "s", customerId }).getModel({ context });

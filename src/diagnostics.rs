@@ -96,13 +96,13 @@ pub fn warn_once(text: &str) {
             return;
         }
     }
-    say(text);
-    tell(&Event { kind: Kind::Warning, message: text.into(), count: 0, reason: None });
+    warn(text);
 }
 
 /// Says a warning each time. For what the caller itself says rarely enough.
 pub fn warn(text: &str) {
     say(text);
+    tell(&Event { kind: Kind::Warning, message: text.into(), count: 0, reason: None });
 }
 
 /// Whether `debug` is on.

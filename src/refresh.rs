@@ -305,10 +305,15 @@ impl Catalog {
         session_id: &str,
         context: &Context,
     ) -> Result<AssignedModel, Miss> {
+        let find = || self.reader.snapshot().model(key, session_id, Some(version), context);
+        if let Ok(assigned) = find() {
+            return Ok(assigned);
+        }
         let list = Read::List(List::Configs);
         let in_list = self.slot(&list);
+        // As in `look`: what comes after this is not waited for in vain.
         let (seen, restored) = (in_list.progress(), in_list.is_restored());
-        let listed = match self.reader.snapshot().model(key, session_id, Some(version), context) {
+        let listed = match find() {
             Err(error) if error.missing_from().is_some() => error,
             found => return found.map_err(|error| Miss::Error(error.to_string())),
         };
