@@ -149,14 +149,15 @@ describe("with a cache, a start", () => {
 });
 
 describe("the files", () => {
-  test("are for their user only, and hold no key", { skip: process.platform === "win32" }, async () => {
+  const posix = process.platform !== "win32";
+  test("are for their user only, and hold no key", async () => {
     dir = join(dir, "made", "deep");
     await fill({ apiKey: "sk-very-secret" });
     const files = filesIn(dir);
     assert.equal(files.length, 4);
-    assert.equal(statSync(dir).mode & 0o777, 0o700);
+    if (posix) assert.equal(statSync(dir).mode & 0o777, 0o700);
     for (const name of files) {
-      assert.equal(statSync(join(dir, name)).mode & 0o777, 0o600, name);
+      if (posix) assert.equal(statSync(join(dir, name)).mode & 0o777, 0o600, name);
       assert.ok(!name.includes("secret") && !readFileSync(join(dir, name)).includes("secret"), name);
     }
   });
@@ -257,11 +258,11 @@ describe("where", () => {
     return ended;
   };
 
-  test("cache: true keeps them in the user's cache folder", {
-    skip: process.platform !== "linux",
-  }, async () => {
-    await startAt({ cache: true }, { XDG_CACHE_HOME: dir }, join(dir, "fallom", "catalog"));
-  });
+  // The folder that a user has for it, and the variable that moves it, are Linux's.
+  if (process.platform === "linux")
+    test("cache: true keeps them in the user's cache folder", async () => {
+      await startAt({ cache: true }, { XDG_CACHE_HOME: dir }, join(dir, "fallom", "catalog"));
+    });
 
   test("FALLOM_CACHE_DIR names a folder and turns it on, unless the option says no", async () => {
     await startAt({}, { FALLOM_CACHE_DIR: dir }, dir);

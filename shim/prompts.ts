@@ -50,7 +50,7 @@ async function get(key: string, options?: PromptOptions): Promise<PromptResult> 
  */
 function getSync(key: string, options?: PromptSyncOptions): PromptResult {
   const call = callOf(keyText(key, "prompt's key"), options);
-  const advice = "prompts.getSync does not wait: await prompts.preload() before, or pass a fallback.";
+  const advice = "prompts.getSync does not wait: await prompts.preload() before.";
   return resultOf(call, answerNow<PromptResult>(askingFor(call, options), advice));
 }
 

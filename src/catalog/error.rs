@@ -95,11 +95,13 @@ fn not_found_advice(list: List, loaded: bool) -> &'static str {
     match (list, loaded) {
         (List::Prompts, true) => "Check the key, or create the prompt in Fallom.",
         (List::Prompts, false) => {
-            "The prompts are not loaded: call init() with an API key, check that Fallom can be reached, or pass a fallback."
+            "The prompts are not loaded: call init() with an API key, check that Fallom can be reached, or pass a \
+             fallback."
         }
         (List::PromptAbTests, true) => "Check the key, or create the test in Fallom.",
         (List::PromptAbTests, false) => {
-            "The tests are not loaded: call init() with an API key, check that Fallom can be reached, or pass a fallback."
+            "The tests are not loaded: call init() with an API key, check that Fallom can be reached, or pass a \
+             fallback."
         }
         (List::Configs, true) => "Check the key, create the config in Fallom, or pass a fallback model.",
         (List::Configs, false) => {
