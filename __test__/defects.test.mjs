@@ -9,7 +9,7 @@ import { hangingServer, refusingServer, runToItsEnd } from "./support/ending.mjs
 import { startFallom } from "./support/fallom.mjs";
 import { makeAgent, makeTool, modelOf, z } from "./support/mastra.mjs";
 import { echo, startModel } from "./support/model.mjs";
-import { runProgram } from "./support/program.mjs";
+import { runProgram, startProgram } from "./support/program.mjs";
 import { named, raw, shape } from "./support/spans.mjs";
 
 const prompt = (key, system) => ({ key, version: 1, system_prompt: system, user_template: null });
@@ -335,6 +335,54 @@ test("defect 9: session.getModel targets the session's customer", async () => {
   assert.equal(await newSession({ customerId: "vip" }).getModel(), "for vips");
   assert.equal(await newSession({ customerId: "else" }).getModel(), "for all");
 });
+
+test("defect 10: what is missing, cold or pinned is asked for once, and what was deleted is gone", async () => {
+  const fresh = await startFallom();
+  await fresh.setCatalog(CATALOG);
+  const program = startProgram(child(askTooOften, { options: optionsFor(fresh, { refreshMs: 2000 }) }));
+  await program.says("read");
+  const counts = {};
+  for (const { path } of await fresh.requests()) counts[path] = (counts[path] ?? 0) + 1;
+  assert.deepEqual(
+    [counts["/prompts"], counts["/configs"]],
+    [1, 1],
+    "10 gets at once, 10 of what is not there",
+  );
+  assert.equal(counts["/configs/app/version/3"], 1, "a version that is not listed is asked for, once");
+  await fresh.setCatalog({});
+  const { pinned, deleted } = resultOf(await program.ended);
+  assert.deepEqual(pinned, ["You are A.", "Prompt 'a' version 9 not found. Known versions: 1."]);
+  assert.match(deleted.prompt, /^Prompt 'a' not found\. Check the key/);
+  assert.match(deleted.model, /^Config 'app' not found\. Check the key/);
+  await fresh.close();
+});
+
+async function askTooOften({ init, prompts, models, options }) {
+  init(options);
+  const said = (asked) =>
+    asked.then(
+      (value) => value.system ?? value,
+      ({ message }) => message,
+    );
+  const ten = (ask) => Promise.all(Array.from({ length: 10 }, () => said(ask())));
+  await Promise.all([ten(() => prompts.get("a")), ten(() => models.get("app", "s"))]);
+  for (let i = 0; i < 10; i++) await Promise.all([said(prompts.get("nope")), said(models.get("nope", "s"))]);
+  await ten(() => models.get("app", "s", { version: 3 }));
+  const pinned = [await said(prompts.get("a", { version: 1 })), await said(prompts.get("a", { version: 9 }))];
+  console.log("read");
+  const untilGone = async (ask) => {
+    for (;;) {
+      const text = await said(ask());
+      if (text.includes("not found")) return text;
+      await new Promise((done) => setTimeout(done, 5));
+    }
+  };
+  const deleted = {
+    prompt: await untilGone(() => prompts.get("a")),
+    model: await untilGone(() => models.get("app", "s")),
+  };
+  return { pinned, deleted };
+}
 
 test("defect 11: what runs inside a span, an agent or a tool is part of its trace", async () => {
   const [expertScene, scene] = [await callsOnce("look"), await callsOnce("agent-expert")];

@@ -135,8 +135,11 @@ test("each option of the README is taken, has the default that it says, and is r
     fallom.init({ apiKey: "k", ...${JSON.stringify(fallom.urls)} });
     const nested = (name, value) => name.split(".").reduceRight((inner, part) => ({ [part]: inner }), value);
     const refusals = {};
+    const names = ${JSON.stringify(options.map(([name]) => name))};
+    // An option that is in a row of its own, too, is turned on by its inner ones, and so changed.
+    const turnsOn = (name) => name.includes(".") && names.includes(name.split(".")[0]);
     for (const [name, value] of ${JSON.stringify(options)}) {
-      fallom.init(nested(name, ${JSON.stringify(functionsOfShim())}.includes(name) ? () => {} : value));
+      if (!turnsOn(name)) fallom.init(nested(name, ${JSON.stringify(functionsOfShim())}.includes(name) ? () => {} : value));
       try { fallom.init(nested(name, Symbol())); } catch (error) { refusals[name] = [error.name, error.message]; }
     }
     console.log(JSON.stringify(refusals));`;
@@ -214,7 +217,7 @@ function optionsOf(markdown) {
   return new Map(rows.map(([, name, text]) => [name, defaultOf(text)]));
 }
 
-const UNITS = { MiB: 2 ** 20, ms: 1, s: 1000, min: 60_000 };
+const UNITS = { MiB: 2 ** 20, ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
 
 function defaultOf(text) {
   const [, count, unit] = /^([\d.]+)(?: (\w+))?$/.exec(text) ?? [];
@@ -231,7 +234,11 @@ function optionsOfCore() {
     /\b(fields|given)\s*\.(\w+)\("(\w+)"/g,
   )) {
     if (take === "object") group = `${name}.`;
-    else if (name !== "baseUrl") names.add(from === "given" ? group + name : name);
+    else if (take === "switch") {
+      // What is `true`, or an object of options that turn it on.
+      names.add(name);
+      group = `${name}.`;
+    } else if (name !== "baseUrl") names.add(from === "given" ? group + name : name);
   }
   return [...names];
 }

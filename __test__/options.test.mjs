@@ -43,14 +43,15 @@ describe("a misused option", { concurrency: 4 }, () => {
     ["refreshMs", { refreshMs: Number.NaN }],
     ["getTimeoutMs", { getTimeoutMs: Number.POSITIVE_INFINITY }],
     ["getTimeoutMs", { getTimeoutMs: 2n }],
+    ["cache", { cache: "/a/folder" }],
+    ["cache.dir", { cache: { dir: true } }],
+    ["cache.path", { cache: { path: "/a/folder" } }],
     ["spool", { spool: 1 }],
     ["spool.maxBytes", { spool: { maxBytes: 1 } }],
     ["spool.path", { spool: { path: "spool" } }],
     ["onDiagnostic", { onDiagnostic: "log" }],
     ["waitUntil", { waitUntil: {} }],
     ["batch.onDiagnostic", { batch: { onDiagnostic: () => {} } }],
-    // To come, and refused until then: nobody shall think that they work.
-    ["cache", { cache: true }],
     ["apikey", { apikey: "a typo" }],
   ];
 

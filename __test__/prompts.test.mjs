@@ -65,6 +65,7 @@ describe("prompts.get", () => {
       version: 2,
       system: "You help Acme.",
       user: "A question: why?",
+      variables: ["company", "question"],
     });
     const { version, system } = await prompts.get("support", { variables, version: 1 });
     assert.deepEqual([version, system], [1, "Old help for Acme."]);

@@ -40,28 +40,6 @@ export async function generateRow(fallom, kb) {
   };
 }
 
-/** @returns {Promise<Row>} */
-export async function promptRow({ prompts }) {
-  const options = { variables: { company: "Acme Corp" } };
-  const known = new Map([["p", "You help {{company}}."]]);
-  const render = async (key, { variables }) => ({
-    key,
-    system: known.get(key).replace(/{{\s*(\w+)\s*}}/g, (whole, name) => variables[name] ?? whole),
-  });
-  await prompts.get("p", options);
-  const { ours, floor } = await compare(
-    { ours: () => prompts.get("p", options), floor: () => render("p", options) },
-    { rounds: 21, roundMs: 20 },
-  );
-  return {
-    what: "prompts.get, a hit",
-    ours,
-    floor,
-    floorIs: "a Map and a replace, in JavaScript",
-    unit: "µs",
-  };
-}
-
 /**
  * How long a process that starts waits for the package.
  * @returns {Row[]}

@@ -1,4 +1,5 @@
-// What tracing costs: npm run bench      (after `npm run build`; takes under a minute)
+// What tracing and reading cost: npm run bench      (after `npm run build` and, for the peers, `npm ci --prefix bench`;
+// takes under a minute)
 //
 // Times are the event loop's, since that is what an application waits for; what the core does on its own thread goes on
 // beside it. Each is the median over rounds in which the contestants take turns. Trust the ratios.
@@ -8,7 +9,8 @@ import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { generateRow, promptRow, startRows } from "./rows.mjs";
+import { readRows } from "./reads.mjs";
+import { generateRow, startRows } from "./rows.mjs";
 import { startSink } from "./support/sink.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -22,19 +24,22 @@ const LARGEST_RELEASE = 20 * 2 ** 20;
 async function main() {
   checkBuild();
   const sink = await startSink();
-  const options = { apiKey: "bench", tracesUrl: sink.url, configsUrl: sink.url, promptsUrl: sink.url };
+  const { url } = sink;
+  // No refresh falls into the measurement.
+  const options = { apiKey: "bench", tracesUrl: url, configsUrl: url, promptsUrl: url, refreshMs: 3_600_000 };
   const rows = startRows(ENTRY, options);
+  let reads = [];
   try {
     const fallom = createRequire(import.meta.url)(ENTRY);
     await fallom.init(options);
     for (const kb of SIZES_KB) rows.push(await generateRow(fallom, kb));
-    rows.push(await promptRow(fallom));
+    reads = await readRows(fallom, url);
     checkLedger(fallom.stats());
     await fallom.shutdown();
   } finally {
     sink.close();
   }
-  report(rows);
+  report(rows, reads);
 }
 
 function checkBuild() {
@@ -52,7 +57,7 @@ function checkLedger({ dropped, delivered }) {
     throw new Error(`not all was delivered: ${JSON.stringify({ delivered, dropped })}`);
 }
 
-function report(rows) {
+function report(rows, reads) {
   const machine = {
     cpu: cpus()[0].model,
     cores: cpus().length,
@@ -61,9 +66,12 @@ function report(rows) {
   };
   console.log(`\n${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; medians\n`);
   console.log(table([["", "ours", "floor", "ratio", "the floor is"], ...rows.map(cells)]));
+  console.log(
+    `\n${table([["reads", "ours", "Langfuse", "ratio", "plain JS", "ratio", ""], ...reads.map(readCells)])}`,
+  );
   mkdirSync(RESULTS, { recursive: true });
   const file = join(RESULTS, `${new Date().toISOString().replace(/[:.]/g, "-")}.json`);
-  writeFileSync(file, `${JSON.stringify({ at: new Date().toISOString(), machine, rows }, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify({ at: new Date().toISOString(), machine, rows, reads }, null, 2)}\n`);
   console.log(`\nwritten to ${file}`);
 }
 
@@ -73,6 +81,16 @@ const cells = ({ what, ours, floor, floorIs, unit }) => [
   `${rounded(floor)} ${unit}`,
   (ours / floor).toFixed(2),
   floorIs,
+];
+
+const readCells = ({ what, ours, langfuse, plain, unit, note }) => [
+  what,
+  `${rounded(ours)} ${unit}`,
+  langfuse === null ? "–" : `${rounded(langfuse)} ${unit}`,
+  langfuse === null ? "–" : (ours / langfuse).toFixed(2),
+  `${rounded(plain)} ${unit}`,
+  (ours / plain).toFixed(2),
+  note ?? "",
 ];
 
 const rounded = (value) => (value < 100 ? value.toPrecision(2) : Math.round(value).toLocaleString("en"));

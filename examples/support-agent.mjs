@@ -30,12 +30,9 @@ const session = fallom.session({
 
 // 3. Prompts come from Fallom. A session gets the same variant of an A/B test each time, and its traces say which one:
 //    there is nothing to call for that. An application should not fail because a prompt cannot be had.
-const variables = { company: "Acme Corp" };
-const unavailable = { system: "You help the customers of Acme Corp." };
-const instructions = await prompts
-  .getAB("support-agent-test", sessionId, { variables })
-  .catch(() => unavailable);
-const billing = await prompts.get("billing-expert", { variables }).catch(() => unavailable);
+const options = { variables: { company: "Acme Corp" }, fallback: "You help the customers of {{company}}." };
+const instructions = await prompts.getAB("support-agent-test", sessionId, options);
+const billing = await prompts.get("billing-expert", options);
 
 // 4. Tools as ever. Mastra 0.x hands the input over as `context`, 1.x as it is.
 const inputOf = (input) => input.context ?? input;

@@ -53,9 +53,9 @@ export interface Native {
   recallRun(runId: string): string;
 
   /** JSON text of an `Answer<PromptResult>`. `variables`: JSON text, name to text. */
-  prompt(key: string, version: number | undefined, variables: string | undefined): string;
+  prompt(key: string, version: number | undefined, variables: string | undefined, strict: boolean): string;
   /** JSON text of an `Answer<PromptResult>`. */
-  promptAB(test: string, sessionId: string, variables: string | undefined): string;
+  promptAB(test: string, sessionId: string, variables: string | undefined, strict: boolean): string;
   /** JSON text of an `Answer<{ model: string }>`. `context`: JSON text of an object. */
   model(
     configKey: string,
@@ -64,8 +64,21 @@ export interface Native {
     customerId: string | undefined,
     context: string | undefined,
   ): string;
-  /** Waits until `what` of an `Answer` was loaded or given up, at most `getTimeoutMs`. Never rejects. */
-  load(what: string): Promise<void>;
+  /**
+   * Loads `what` of an `Answer`, or a list that is not in memory. Never rejects.
+   * @param seen of that `Answer`
+   * @param waitedMs what of the timeout is spent
+   * @param timeoutMs default: `getTimeoutMs`
+   * @returns whether something came, so that asking again may help
+   */
+  load(
+    what: string,
+    seen: number | undefined,
+    waitedMs: number,
+    timeoutMs: number | undefined,
+  ): Promise<boolean>;
+  /** Whether a list is in memory: `prompts`, `prompt_ab_tests`, `configs`; or that of what an `Answer` names. */
+  isLoaded(list: string): boolean;
   /** Brings another key or base URL for prompts (`prompts.init`) or configs (`models.init`). */
   initCatalog(which: "prompts" | "configs", options: string, environment: string): void;
 }
@@ -80,8 +93,15 @@ export const OpenFlags = {
   link: 4,
 } as const;
 
-/** What the core answers to a read: the value, an error for the user, or what must be loaded first. */
-export type Answer<T> = { ok: T } | { error: string } | { load: string };
+/**
+ * What the core answers to a read: the value, why there is none, what is wrong with the call, or what must be loaded
+ * first, with the error for those who will not wait for it.
+ */
+export type Answer<T> =
+  | { ok: T }
+  | { error: string }
+  | { misuse: string }
+  | { load: { what: string; seen: number; error: string } };
 
 /** A finished span as it crosses to the core. */
 export interface SpanEnvelope {
@@ -233,7 +253,8 @@ function absent(target: string, reason: unknown): Native {
     prompt: () => error,
     promptAB: () => error,
     model: () => error,
-    load: async () => {},
+    load: async () => false,
+    isLoaded: () => false,
     initCatalog: nothing,
     rememberRun: nothing,
     recallRun: () => "null",

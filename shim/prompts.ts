@@ -1,10 +1,18 @@
-import { answerOf, keyText, versionOf } from "./answer";
+import { type Answered, answerNow, answerOf, keyText, loaded, timeoutOf, versionOf } from "./answer";
+import { fallbackOf, type PromptFallback, rendered } from "./fallback";
 import { environmentText, optionsText, refuseAsTypeError } from "./init";
 import { native } from "./native";
-import type { PromptABOptions, PromptOptions, PromptResult, ServiceOptions } from "./types";
+import type {
+  PreloadOptions,
+  PromptABOptions,
+  PromptOptions,
+  PromptResult,
+  PromptSyncOptions,
+  ServiceOptions,
+} from "./types";
 
 /** Prompts that are managed in Fallom. */
-export const prompts = { init, get, getAB, getPromptContext, clearPromptContext };
+export const prompts = { init, get, getSync, getAB, preload, getPromptContext, clearPromptContext };
 
 /**
  * Another key or URL for prompts than `init` named; without a call of `init`, it starts the reading of prompts.
@@ -18,32 +26,59 @@ function init(options?: ServiceOptions): Promise<void> {
 }
 
 /**
- * A prompt, its variables replaced. Waits only for what was never read yet, at most `getTimeoutMs`.
+ * A prompt, its variables replaced. Answers from memory; waits only for what is not known yet, at most `timeoutMs`,
+ * and then takes the `fallback`.
  *
  * @param key the prompt
- * @throws Error (the promise rejects) if there is no such prompt or version
- * @throws TypeError (the promise rejects) if a variable cannot be turned into text
+ * @throws Error (the promise rejects) if there is no such prompt or version, and no fallback; if `strict` and the
+ *   variables are not those that the prompt uses
+ * @throws TypeError (the promise rejects) if an option is misused, or a variable cannot be turned into text
  */
 async function get(key: string, options?: PromptOptions): Promise<PromptResult> {
-  const prompt = keyText(key, "prompt's key");
-  const version = versionOf(options?.version);
-  const variables = variablesText(options?.variables);
-  return resultOf(() => native().prompt(prompt, version, variables), `Prompt '${prompt}' not found.`);
+  const call = callOf(keyText(key, "prompt's key"), options);
+  const timeoutMs = timeoutOf(options?.timeoutMs);
+  return resultOf(call, await answerOf<PromptResult>(askingFor(call, options), timeoutMs));
 }
 
 /**
- * The variant of an A/B test that this session gets, each time the same, its variables replaced.
+ * As `get`, for code that cannot wait: from memory, else the `fallback`. Await `prompts.preload()` before.
+ *
+ * @param key the prompt
+ * @throws Error if there is no such prompt or version in memory, and no fallback; if `strict` and the variables are
+ *   not those that the prompt uses
+ * @throws TypeError if an option is misused, or a variable cannot be turned into text
+ */
+function getSync(key: string, options?: PromptSyncOptions): PromptResult {
+  const call = callOf(keyText(key, "prompt's key"), options);
+  const advice = "prompts.getSync does not wait: await prompts.preload() before.";
+  return resultOf(call, answerNow<PromptResult>(askingFor(call, options), advice));
+}
+
+/**
+ * The variant of an A/B test that this session gets, each time the same, its variables replaced. Waits as `get` does.
  *
  * @param test the A/B test
  * @param sessionId decides the variant
- * @throws Error (the promise rejects) if there is no such test, or no such prompt
- * @throws TypeError (the promise rejects) if a variable cannot be turned into text
+ * @throws Error (the promise rejects) if there is no such test, or no such prompt, and no fallback; if `strict` and
+ *   the variables are not those that the prompt uses
+ * @throws TypeError (the promise rejects) if an option is misused, or a variable cannot be turned into text
  */
 async function getAB(test: string, sessionId: string, options?: PromptABOptions): Promise<PromptResult> {
-  const key = keyText(test, "A/B test's key");
+  const call = callOf(keyText(test, "A/B test's key"), options);
   const id = keyText(sessionId, "session id");
-  const variables = variablesText(options?.variables);
-  return resultOf(() => native().promptAB(key, id, variables), `Prompt A/B test '${key}' not found.`);
+  const timeoutMs = timeoutOf(options?.timeoutMs);
+  const ask = () => native().promptAB(call.key, id, call.variables, call.strict);
+  return resultOf(call, await answerOf<PromptResult>(ask, timeoutMs));
+}
+
+/**
+ * Waits until the prompts and A/B tests are in memory, for those who want to at the start: then every `get` answers
+ * at once, and `getSync` does not throw. Rejects only for a misused option.
+ *
+ * @returns whether they are; if not, reading goes on in the background
+ */
+async function preload(options?: PreloadOptions): Promise<boolean> {
+  return loaded(["prompts", "prompt_ab_tests"], timeoutOf(options?.timeoutMs));
 }
 
 /**
@@ -57,14 +92,42 @@ function getPromptContext(): null {
 /** Does nothing, since nothing is kept: see `getPromptContext`. */
 function clearPromptContext(): void {}
 
-async function resultOf(ask: () => string, missing: string): Promise<PromptResult> {
-  const answer = await answerOf<PromptResult>(ask, missing);
-  if ("error" in answer) throw new Error(answer.error);
-  return answer.ok;
+/** What a caller asked for, checked. */
+interface Call {
+  key: string;
+  texts: Record<string, string> | undefined;
+  /** The texts as JSON. */
+  variables: string | undefined;
+  strict: boolean;
+  fallback: PromptFallback | undefined;
 }
 
-/** JSON text of the variables, each as `String(value)`; own properties only, so `{{constructor}}` reads nothing. */
-function variablesText(variables: unknown): string | undefined {
+function callOf(key: string, options: PromptABOptions | undefined): Call {
+  const texts = textsOf(options?.variables);
+  return {
+    key,
+    texts,
+    variables: texts && JSON.stringify(texts),
+    strict: options?.strict === true,
+    fallback: fallbackOf(options?.fallback),
+  };
+}
+
+function askingFor({ key, variables, strict }: Call, options: PromptSyncOptions | undefined): () => string {
+  const version = versionOf(options?.version);
+  return () => native().prompt(key, version, variables, strict);
+}
+
+function resultOf({ key, texts, fallback }: Call, answer: Answered<PromptResult>): PromptResult {
+  if ("ok" in answer) return answer.ok;
+  if ("misuse" in answer) throw new Error(answer.misuse);
+  if (fallback === undefined) throw new Error(answer.error);
+  native().warn(`${answer.error} The fallback is used.`);
+  return rendered(key, fallback, texts);
+}
+
+/** The variables, each as `String(value)`; own properties only, so `{{constructor}}` reads nothing. */
+function textsOf(variables: unknown): Record<string, string> | undefined {
   if (typeof variables !== "object" || variables === null) return undefined;
   const texts: Record<string, string> = Object.create(null);
   for (const name of Object.getOwnPropertyNames(variables)) {
@@ -74,5 +137,5 @@ function variablesText(variables: unknown): string | undefined {
       throw new TypeError(`Variable '${name}' cannot be turned into text.`);
     }
   }
-  return JSON.stringify(texts);
+  return texts;
 }

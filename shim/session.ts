@@ -36,8 +36,10 @@ export class FallomSession {
    * The model that Fallom assigns to this session, by its config's targeting and weights; the same session gets the
    * same model each time.
    *
+   * The session's customer counts for the targeting, and the fields of `context` beside it.
+   *
    * @param configKey the config. Default: the session's own
-   * @throws Error if there is no such config and no fallback
+   * @throws Error (the promise rejects) if there is no such config and no fallback
    */
   getModel(configKey?: string | undefined, options?: ModelOptions): Promise<string>;
   getModel(options?: ModelOptions): Promise<string>;

@@ -43,6 +43,15 @@ export interface SpoolOptions {
   maxAgeMs?: number | undefined;
 }
 
+/** Where prompts, A/B tests and model configs are kept on disk. */
+export interface CacheOptions {
+  /**
+   * The folder, made if missing, for the current user alone; several processes may share it. Environment:
+   * `FALLOM_CACHE_DIR`. Default: `fallom/catalog` in the user's cache folder.
+   */
+  dir?: string | undefined;
+}
+
 /**
  * Options of `init`. All are optional. A misused one is a `TypeError` that names it; a bad environment variable is
  * one warning, and the default is used. An option beats its variable, an empty text counts as absent.
@@ -97,6 +106,11 @@ export interface InitOptions {
   refreshMs?: number | undefined;
   /** The longest that a `get` waits for what was not read yet, in ms. Default: 2000. */
   getTimeoutMs?: number | undefined;
+  /**
+   * Keeps prompts, A/B tests and model configs on disk as they were last read, so that a process starts with them at
+   * once, and without Fallom. Environment: `FALLOM_CACHE_DIR` turns it on and names the folder. Default: `false`.
+   */
+  cache?: boolean | CacheOptions | undefined;
   /**
    * Called with what happens to spans, prompts and the connection, as far as it is worth knowing: the events of the
    * process, in each thread that passes it. Events of one kind and reason come once a second at most, summed. It does
@@ -188,26 +202,46 @@ export interface SpanContext {
 export interface PromptResult {
   /** The key of the prompt; of an A/B test, that of the variant. */
   key: string;
+  /** 0 for a fallback. */
   version: number;
   /** The system prompt, its variables replaced. */
   system: string;
   /** The user template, its variables replaced. */
   user: string;
+  /** The names that its templates use, each once, in the order of their first use. */
+  variables: string[];
   /** The key of the A/B test, if it came from one. */
   abTestKey?: string;
   /** Which variant of the test, counted from 0. */
   variantIndex?: number;
+  /** Fallom's own could not be had: this is the caller's `fallback`. */
+  isFallback?: true;
 }
 
 /** Options of `prompts.get`. */
 export interface PromptOptions {
   /** Values for `{{name}}`; each becomes text as `String(value)` does. Only own properties count. */
   variables?: Record<string, unknown> | undefined;
-  /** A version to pin. Default: the current one. */
+  /**
+   * A variable that the prompt uses and that was not given is an error that names it, and the reverse, too; else it is
+   * a line of `debug`. Default: `false`.
+   */
+  strict?: boolean | undefined;
+  /** A version to pin, of those that Fallom lists. Default: the current one. */
   version?: number | undefined;
+  /**
+   * Used, with a warning, if the prompt cannot be had; its variables are replaced, too. A text is the system prompt,
+   * and the empty one is a text.
+   */
+  fallback?: string | { system?: string | undefined; user?: string | undefined } | undefined;
+  /** The longest to wait for what was not read yet, in ms. Default: `getTimeoutMs` of `init`. */
+  timeoutMs?: number | undefined;
   /** Accepted for older callers; `init({ debug: true })` tells all. */
   debug?: boolean | undefined;
 }
+
+/** Options of `prompts.getSync`, which does not wait. */
+export type PromptSyncOptions = Omit<PromptOptions, "timeoutMs">;
 
 /** Options of `prompts.getAB`. */
 export type PromptABOptions = Omit<PromptOptions, "version">;
@@ -218,16 +252,27 @@ export interface ModelOptions {
   version?: number | undefined;
   /** Used, with a warning, if no config can be had. Empty counts as absent. */
   fallback?: string | undefined;
+  /** The longest to wait for what was not read yet, in ms. Default: `getTimeoutMs` of `init`. */
+  timeoutMs?: number | undefined;
+  /** Fields for targeting, beside the customer. */
+  context?: Record<string, unknown> | undefined;
   /** Accepted for older callers; `init({ debug: true })` tells all. */
   debug?: boolean | undefined;
 }
 
 /** Options of `models.get`. */
 export interface ModelGetOptions extends ModelOptions {
-  /** The customer, for targeting. */
+  /** The customer, for targeting; beats a `customerId` of the `context`. */
   customerId?: string | undefined;
-  /** Further fields for targeting. */
-  context?: Record<string, unknown> | undefined;
+}
+
+/** Options of `models.getSync`, which does not wait. */
+export type ModelSyncOptions = Omit<ModelGetOptions, "timeoutMs">;
+
+/** Options of `prompts.preload` and `models.preload`. */
+export interface PreloadOptions {
+  /** The longest to wait, in ms. Default: `getTimeoutMs` of `init`. */
+  timeoutMs?: number | undefined;
 }
 
 /** Options of `flush` and `shutdown`. */

@@ -11,11 +11,11 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 use crate::assignment::targeting::Context;
-use crate::catalog::{AssignedModel, RenderedPrompt, Variables};
+use crate::catalog::{AssignedModel, List, RenderedPrompt, Variables};
 use crate::diagnostics::{self, debug, set_debug, warn_once};
 use crate::linking::Linking;
 use crate::pipeline::{Encoder, FlushResult, Pipeline, Stats};
-use crate::refresh::{Catalog, Miss, Read};
+use crate::refresh::{Catalog, Miss, Patience, Read, ServiceName};
 use crate::settings::{Environment, Own, Settings};
 use crate::suspended::SuspendedRuns;
 use crate::transport::Http;
@@ -95,7 +95,7 @@ fn first_settings(options: &str, environment: &Environment) -> Result<Settings, 
 ///
 /// # Errors
 /// As [`init`].
-pub fn init_catalog(read: &Read, options: &str, environment: &Environment) -> Result<(), String> {
+pub fn init_catalog(name: ServiceName, options: &str, environment: &Environment) -> Result<(), String> {
     let _starting = STARTING.lock();
     let own = Own::from_options(options, environment)?;
     let core = match running() {
@@ -107,10 +107,10 @@ pub fn init_catalog(read: &Read, options: &str, environment: &Environment) -> Re
         },
     };
     {
-        let mut named = core.own(read).lock();
+        let mut named = core.own(name).lock();
         *named = own.or(&named);
     }
-    core.aim(read);
+    core.aim(name);
     Ok(())
 }
 
@@ -153,23 +153,29 @@ impl Core {
         debug(|| settings.to_string());
         let settings = Arc::new(settings);
         *self.settings.write() = Arc::clone(&settings);
-        self.catalog.set_timing(&settings);
-        self.aim(&Read::Prompts);
-        self.aim(&Read::Configs);
+        self.catalog.set_options(&settings);
+        self.aim(ServiceName::Prompts);
+        self.aim(ServiceName::Configs);
         self.pipeline.reconfigure(settings);
     }
 
-    fn own(&self, read: &Read) -> &Mutex<Own> {
-        if *read == Read::Prompts { &self.own_prompts } else { &self.own_configs }
+    fn own(&self, name: ServiceName) -> &Mutex<Own> {
+        match name {
+            ServiceName::Prompts => &self.own_prompts,
+            ServiceName::Configs => &self.own_configs,
+        }
     }
 
     /// Has a service read from where all that was said of it puts it.
-    fn aim(&self, read: &Read) {
+    fn aim(&self, name: ServiceName) {
         let settings = Arc::clone(&self.settings.read());
-        let general = if *read == Read::Prompts { &settings.prompts } else { &settings.configs };
-        let mut endpoint = self.own(read).lock().over(general);
+        let general = match name {
+            ServiceName::Prompts => &settings.prompts,
+            ServiceName::Configs => &settings.configs,
+        };
+        let mut endpoint = self.own(name).lock().over(general);
         endpoint.api_key = endpoint.api_key.filter(|_| settings.enabled);
-        self.catalog.reconfigure(read, endpoint);
+        self.catalog.reconfigure(name, endpoint);
     }
 
     /// Counts a span as open. Nothing if it is not to be recorded at all.
@@ -256,13 +262,20 @@ impl Core {
         }
     }
 
-    /// Reads what an answer lacked; `done` is called on the core's thread.
-    pub fn load(self: &Arc<Self>, read: Read, done: impl FnOnce() + Send + 'static) {
+    /// Reads what an answer lacked; `done` is called on the core's thread, with whether anything came.
+    pub fn load(
+        self: &Arc<Self>,
+        (read, seen): (Read, Option<u64>),
+        patience: Patience,
+        done: impl FnOnce(bool) + Send + 'static,
+    ) {
         let core = Arc::clone(self);
-        self.runtime.spawn(async move {
-            core.catalog.load(&read).await;
-            done();
-        });
+        self.runtime.spawn(async move { done(core.catalog.load(&read, seen, patience).await) });
+    }
+
+    /// Whether a list of the catalog is known.
+    pub fn has(&self, list: List) -> bool {
+        self.catalog.has(list)
     }
 
     /// # Errors
@@ -272,8 +285,9 @@ impl Core {
         key: &str,
         version: Option<i64>,
         variables: &Variables,
+        strict: bool,
     ) -> Result<RenderedPrompt, Miss> {
-        let prompt = self.catalog.prompt(key, version, variables)?;
+        let prompt = self.catalog.prompt(key, version, variables, strict)?;
         self.remember(&prompt);
         Ok(prompt)
     }
@@ -285,8 +299,9 @@ impl Core {
         test: &str,
         session_id: &str,
         variables: &Variables,
+        strict: bool,
     ) -> Result<RenderedPrompt, Miss> {
-        let prompt = self.catalog.prompt_ab(test, session_id, variables)?;
+        let prompt = self.catalog.prompt_ab(test, session_id, variables, strict)?;
         self.remember(&prompt);
         if let Some(choice) = &prompt.ab {
             let link = PromptLink {

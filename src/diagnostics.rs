@@ -96,13 +96,23 @@ pub fn warn_once(text: &str) {
             return;
         }
     }
+    warn(text);
+}
+
+/// Says a warning each time. For what the caller itself says rarely enough.
+pub fn warn(text: &str) {
     say(text);
     tell(&Event { kind: Kind::Warning, message: text.into(), count: 0, reason: None });
 }
 
+/// Whether `debug` is on.
+pub fn debugging() -> bool {
+    DEBUG.load(Ordering::Relaxed)
+}
+
 /// Says one line if `debug` is on; the text is made only then.
 pub fn debug(text: impl FnOnce() -> String) {
-    if DEBUG.load(Ordering::Relaxed) {
+    if debugging() {
         say(&text());
     }
 }

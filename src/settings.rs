@@ -115,6 +115,8 @@ pub struct Settings {
     pub spool: Option<Spool>,
     pub refresh: Duration,
     pub get_timeout: Duration,
+    /// Where the lists last read are kept for the next process; `None`: nowhere.
+    pub cache: Option<PathBuf>,
     /// A file of further root certificates (`NODE_EXTRA_CA_CERTS`), since rustls does not read it by itself.
     pub extra_ca_certs: Option<String>,
 }
@@ -186,6 +188,7 @@ impl Settings {
             spool: spool(&mut fields, environment)?,
             refresh: fields.ms("refreshMs")?.unwrap_or(Duration::from_secs(30)),
             get_timeout: fields.ms("getTimeoutMs")?.unwrap_or(Duration::from_secs(2)),
+            cache: cache(&mut fields, environment)?,
             extra_ca_certs: environment.text("NODE_EXTRA_CA_CERTS"),
         };
         fields.none_left()?;
@@ -234,6 +237,7 @@ impl Settings {
             ("spool", self.spool != other.spool),
             ("refreshMs", self.refresh != other.refresh),
             ("getTimeoutMs", self.get_timeout != other.get_timeout),
+            ("cache", self.cache != other.cache),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
@@ -339,6 +343,16 @@ fn spool(fields: &mut Fields, environment: &Environment) -> Checked<Option<Spool
     };
     given.none_left()?;
     Ok(on.then_some(spool))
+}
+
+/// `FALLOM_CACHE_DIR` alone turns it on, too.
+fn cache(fields: &mut Fields, environment: &Environment) -> Checked<Option<PathBuf>> {
+    let (on, mut given) = fields.switch("cache")?;
+    let variable = environment.text("FALLOM_CACHE_DIR");
+    let on = on.unwrap_or(variable.is_some());
+    let dir = given.text("dir")?.or(variable);
+    given.none_left()?;
+    Ok(on.then(|| dir.map_or_else(|| folders::cache().join("catalog"), PathBuf::from)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fallom_trace::catalog::lists;
 use fallom_trace::settings::Endpoint;
-use fallom_trace::transport::{Answer, Form, Http, Post};
+use fallom_trace::transport::{Answer, Fetched, Form, Http, Post};
 use tokio::runtime::{Builder, Handle};
 
 /// A server that has closed the connection is not waited for.
@@ -65,12 +65,16 @@ impl Wire {
             }
             answer => is_in(input, &answer),
         }
-        let read = self.http.get(&self.traces, "/prompts", TIMEOUT, MOST_BYTES);
+        let read = self.http.get(&self.traces, "/prompts", Some("\"tag\""), TIMEOUT, MOST_BYTES);
         match self.runtime.block_on(read) {
-            Ok(body) => {
-                assert!(body.len() <= MOST_BYTES);
-                let _ = lists::prompts(&body);
+            Ok(Fetched::Body { bytes, etag }) => {
+                assert!(bytes.len() <= MOST_BYTES);
+                // It is sent with the next read.
+                assert!(etag.is_none_or(|etag| etag.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))));
+                let _ = lists::prompts(&bytes);
             }
+            Ok(Fetched::Unchanged) => assert!(has_status(input, "304")),
+            Ok(Fetched::Missing) => assert!(has_status(input, "404")),
             Err(reason) => assert!(!reason.contains("no answer within"), "{reason}"),
         }
     }
@@ -85,7 +89,11 @@ fn is_in(input: &[u8], answer: &Answer) {
         Answer::TooLarge => "413".to_owned(),
         Answer::UnsupportedForm => "415".to_owned(),
     };
-    assert!(String::from_utf8_lossy(input).contains(&format!(" {status}")), "{answer:?}");
+    assert!(has_status(input, &status), "{answer:?}");
+}
+
+fn has_status(input: &[u8], status: &str) -> bool {
+    String::from_utf8_lossy(input).contains(&format!(" {status}"))
 }
 
 /// Reads the head of a request, answers, and waits for the client to close: who closes first would take back what the

@@ -4,7 +4,7 @@ use napi_derive::napi;
 
 use super::guard::{guard, quiet_panics};
 use crate::core;
-use crate::refresh::Read;
+use crate::refresh::ServiceName;
 use crate::settings::Environment;
 
 /// Checks the options and starts the core. Throws an error that names the misused option.
@@ -19,7 +19,7 @@ pub fn init(options: String, environment: String) -> napi::Result<()> {
 #[napi(catch_unwind)]
 pub fn init_catalog(which: String, options: String, environment: String) -> napi::Result<()> {
     quiet_panics();
-    let read = if which == "prompts" { Read::Prompts } else { Read::Configs };
-    guard(Ok(()), || core::init_catalog(&read, &options, &Environment::from_json(&environment)))
+    let name = if which == "prompts" { ServiceName::Prompts } else { ServiceName::Configs };
+    guard(Ok(()), || core::init_catalog(name, &options, &Environment::from_json(&environment)))
         .map_err(napi::Error::from_reason)
 }

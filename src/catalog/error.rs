@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::variables::Mismatch;
+
 /// How many known versions a message names.
 const VERSIONS_NAMED: usize = 10;
 
@@ -45,6 +47,8 @@ pub enum CatalogError {
     NoVariants { list: List, key: String },
     /// The variant chosen, counted from 0, names no model or prompt.
     BrokenVariant { list: List, key: String, variant_index: u32 },
+    /// Of a strict call: what was given is not what the prompt uses.
+    Variables { key: String, version: i64, mismatch: Mismatch },
 }
 
 impl CatalogError {
@@ -52,7 +56,7 @@ impl CatalogError {
     pub fn missing_from(&self) -> Option<List> {
         match self {
             Self::NotFound { list, .. } | Self::VersionNotFound { list, .. } => Some(*list),
-            Self::NoVariants { .. } | Self::BrokenVariant { .. } => None,
+            Self::NoVariants { .. } | Self::BrokenVariant { .. } | Self::Variables { .. } => None,
         }
     }
 }
@@ -80,6 +84,9 @@ impl fmt::Display for CatalogError {
                     "{noun} '{key}' names no {lacking} in variant {variant_index}. Correct it in Fallom."
                 )
             }
+            Self::Variables { key, version, mismatch } => {
+                write!(f, "Prompt '{key}' version {version}: {mismatch}.")
+            }
         }
     }
 }
@@ -88,11 +95,13 @@ fn not_found_advice(list: List, loaded: bool) -> &'static str {
     match (list, loaded) {
         (List::Prompts, true) => "Check the key, or create the prompt in Fallom.",
         (List::Prompts, false) => {
-            "The prompts are not loaded: call init() with an API key, and check that Fallom can be reached."
+            "The prompts are not loaded: call init() with an API key, check that Fallom can be reached, or pass a \
+             fallback."
         }
         (List::PromptAbTests, true) => "Check the key, or create the test in Fallom.",
         (List::PromptAbTests, false) => {
-            "The tests are not loaded: call init() with an API key, and check that Fallom can be reached."
+            "The tests are not loaded: call init() with an API key, check that Fallom can be reached, or pass a \
+             fallback."
         }
         (List::Configs, true) => "Check the key, create the config in Fallom, or pass a fallback model.",
         (List::Configs, false) => {

@@ -4,11 +4,13 @@
 
 use super::body::{self, BodyError};
 use super::error::List;
+use super::variables;
 use super::versions::Entry;
 use crate::assignment::js;
 use crate::assignment::targeting::Targeting;
 use crate::assignment::variants::Variants;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The version of an entry that gives none.
 const FIRST_VERSION: i64 = 1;
@@ -31,6 +33,8 @@ pub struct Prompt {
     pub system: String,
     /// A template; empty where the server gives none.
     pub user: String,
+    /// The names that the templates use, each once, in the order of their first use.
+    pub variables: Arc<[String]>,
 }
 
 /// One version of a prompt A/B test. A variant is `None` where it names no prompt.
@@ -109,12 +113,13 @@ fn parse<T: Entry>(
 
 impl Prompt {
     fn from_json(entry: &Map<String, Value>) -> Option<Self> {
-        Some(Self {
-            key: key(entry)?,
-            version: version(entry)?,
-            system: text(entry, "system_prompt")?,
-            user: text(entry, "user_template")?,
-        })
+        let texts = (text(entry, "system_prompt")?, text(entry, "user_template")?);
+        Some(Self::new(key(entry)?, version(entry)?, texts.0, texts.1))
+    }
+
+    fn new(key: String, version: i64, system: String, user: String) -> Self {
+        let variables = variables::used_by([&system, &user]);
+        Self { key, version, system, user, variables }
     }
 }
 
@@ -222,12 +227,8 @@ mod tests {
             {"key": "a", "version": 2, "system_prompt": "s", "user_template": null, "more": 1},
             {"key": "b", "version": 3},
         ]});
-        let prompt = |key: &str, version, system: &str| Prompt {
-            key: key.into(),
-            version,
-            system: system.into(),
-            user: String::new(),
-        };
+        let prompt =
+            |key: &str, version, system: &str| Prompt::new(key.into(), version, system.into(), String::new());
         let parsed = prompts(body.to_string().as_bytes()).unwrap();
         assert_eq!(parsed, Parsed { entries: vec![prompt("a", 2, "s"), prompt("b", 3, "")], skipped: 0 });
     }

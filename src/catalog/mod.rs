@@ -4,6 +4,7 @@
 //! Pure: bytes come in, typed answers go out. Whoever fetches, refreshes and keeps the lists does it outside.
 //!
 //! - `template`: variables become text
+//! - `variables`: which a prompt uses, and whether just those were given
 //! - `body`: the bytes of an answer become JSON entries, however odd some of them are
 //! - `lists`: entries become prompts, tests and configs
 //! - `versions`: one list, indexed by key and version
@@ -15,9 +16,11 @@ mod error;
 pub mod lists;
 mod snapshot;
 pub mod template;
+mod variables;
 mod versions;
 
 pub use body::BodyError;
 pub use error::{CatalogError, List};
 pub use lists::{Config, ModelVariant, Parsed, Prompt, PromptRef, PromptTest};
-pub use snapshot::{AbChoice, AssignedModel, RenderedPrompt, Snapshot, Variables};
+pub use snapshot::{AbChoice, AssignedModel, RenderedPrompt, Snapshot};
+pub use variables::{Mismatch, Variables, mismatch};

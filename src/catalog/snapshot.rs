@@ -3,17 +3,15 @@
 //! A snapshot never changes: a refresh makes the next one with `with_…`, which shares the lists that stayed, and
 //! puts it in the old one's place. To keep the lists on disk, keep the bodies that they were read from.
 
+use super::body::BodyError;
 use super::error::{CatalogError, List};
-use super::lists::{Config, Prompt, PromptTest};
+use super::lists::{self, Config, Prompt, PromptTest};
 use super::template;
+use super::variables::Variables;
 use super::versions::{Entry, Versions};
 use crate::assignment::targeting::Context;
 use crate::assignment::{assign, bucket};
-use std::collections::HashMap;
 use std::sync::Arc;
-
-/// The variables of a prompt: name to text, the text being JavaScript's `String(value)`.
-pub type Variables = HashMap<String, String>;
 
 /// The catalog at one moment. A list is `None` until it was loaded once. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +28,8 @@ pub struct RenderedPrompt {
     pub version: i64,
     pub system: String,
     pub user: String,
+    /// The names that its templates use, each once, in the order of their first use.
+    pub variables: Arc<[String]>,
     /// The A/B test that chose the prompt, if one did.
     pub ab: Option<AbChoice>,
 }
@@ -52,6 +52,40 @@ pub struct AssignedModel {
 }
 
 impl Snapshot {
+    /// A snapshot of this list alone, read from the server's answer, and how many entries could not be read.
+    ///
+    /// # Errors
+    /// What came is no such list.
+    pub fn of_body(list: List, body: &[u8]) -> Result<(Self, usize), BodyError> {
+        let empty = Self::default();
+        Ok(match list {
+            List::Prompts => {
+                let parsed = lists::prompts(body)?;
+                (empty.with_prompts(parsed.entries), parsed.skipped)
+            }
+            List::PromptAbTests => {
+                let parsed = lists::prompt_ab_tests(body)?;
+                (empty.with_tests(parsed.entries), parsed.skipped)
+            }
+            List::Configs => {
+                let parsed = lists::configs(body)?;
+                (empty.with_configs(parsed.entries), parsed.skipped)
+            }
+        })
+    }
+
+    /// The same snapshot with this list of another one in place of its own. Copies no entry.
+    #[must_use]
+    pub fn with_list_of(&self, list: List, other: &Snapshot) -> Self {
+        let mut next = self.clone();
+        match list {
+            List::Prompts => next.prompts.clone_from(&other.prompts),
+            List::PromptAbTests => next.tests.clone_from(&other.tests),
+            List::Configs => next.configs.clone_from(&other.configs),
+        }
+        next
+    }
+
     /// The same snapshot with these prompts in place of its own.
     #[must_use]
     pub fn with_prompts(&self, prompts: Vec<Prompt>) -> Self {
@@ -68,20 +102,6 @@ impl Snapshot {
     #[must_use]
     pub fn with_configs(&self, configs: Vec<Config>) -> Self {
         Self { configs: Some(Arc::new(Versions::index(configs))), ..self.clone() }
-    }
-
-    /// The same snapshot as if these lists had never been loaded.
-    #[must_use]
-    pub fn without(&self, lists: &[List]) -> Self {
-        let mut next = self.clone();
-        for list in lists {
-            match list {
-                List::Prompts => next.prompts = None,
-                List::PromptAbTests => next.tests = None,
-                List::Configs => next.configs = None,
-            }
-        }
-        next
     }
 
     /// Whether a list was ever loaded.
@@ -107,6 +127,7 @@ impl Snapshot {
             version: prompt.version,
             system: render(&prompt.system),
             user: render(&prompt.user),
+            variables: Arc::clone(&prompt.variables),
             ab: None,
         })
     }

@@ -73,6 +73,9 @@ fn a_misused_option_is_named_and_its_value_is_not_repeated() {
         (r#"{"spool":1}"#, "'spool'"),
         (r#"{"spool":{"maxBytes":10}}"#, "'spool.maxBytes'"),
         (r#"{"spool":{"folder":"x"}}"#, "'spool.folder' is not known"),
+        (r#"{"cache":1}"#, "'cache'"),
+        (r#"{"cache":{"dir":1}}"#, "'cache.dir'"),
+        (r#"{"cache":{"folder":"x"}}"#, "'cache.folder' is not known"),
     ] {
         let text = settings(options, "{}").unwrap_err();
         assert!(text.contains(named), "{options}: {text}");
@@ -99,6 +102,20 @@ fn a_second_init_brings_keys_and_urls_and_names_what_it_cannot_change() {
     assert_eq!(third.prompts, Endpoint { url: "http://b".into(), api_key: Some("one".into()) });
     assert_eq!(third.batch.max_spans, 7);
     assert_eq!(ignored, ["debug", "batch"]);
+}
+
+#[test]
+fn the_cache_is_off_until_the_option_or_the_variable_turns_it_on() {
+    let variable = r#"{"FALLOM_CACHE_DIR":"/from/variable"}"#;
+    let dir = |options, environment| {
+        settings(options, environment).unwrap().cache.map(|dir| dir.to_string_lossy().into_owned())
+    };
+    assert_eq!(dir("{}", "{}"), None);
+    assert_eq!(dir(r#"{"cache":false}"#, variable), None);
+    assert_eq!(dir("{}", variable).unwrap(), "/from/variable");
+    assert_eq!(dir(r#"{"cache":true}"#, variable).unwrap(), "/from/variable");
+    assert_eq!(dir(r#"{"cache":{"dir":"/given"}}"#, variable).unwrap(), "/given");
+    assert!(dir(r#"{"cache":{"dir":""}}"#, "{}").unwrap().contains("fallom"));
 }
 
 #[test]

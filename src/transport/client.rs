@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, RETRY_AFTER,
+};
 use reqwest::{Response, StatusCode};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -24,6 +26,19 @@ pub struct Post {
     /// Before compression.
     pub body: Vec<u8>,
     pub timeout: Duration,
+}
+
+/// What a read brought.
+pub enum Fetched {
+    Body {
+        bytes: Vec<u8>,
+        /// To be sent with the next read (RFC 9110 §8.8.3).
+        etag: Option<String>,
+    },
+    /// What the given ETag stands for is what there is (RFC 9110 §15.4.5).
+    Unchanged,
+    /// 404: there is no such thing.
+    Missing,
 }
 
 /// The client, and what its answers taught it.
@@ -80,7 +95,7 @@ impl Http {
         (answer, bytes)
     }
 
-    /// Reads JSON of at most `most_bytes`.
+    /// Reads JSON of at most `most_bytes`, unless it is what `etag` stands for.
     ///
     /// # Errors
     /// A text that says what went wrong, without the answer's content.
@@ -88,21 +103,26 @@ impl Http {
         &self,
         endpoint: &Endpoint,
         path: &str,
+        etag: Option<&str>,
         timeout: Duration,
         most_bytes: usize,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<Fetched, String> {
         let read = async {
-            let response = self
+            let request = self
                 .client
                 .get(format!("{}{path}", endpoint.url))
                 .header(AUTHORIZATION, bearer(endpoint))
-                .header(ACCEPT, "application/json")
-                .send()
-                .await
-                .map_err(|error| describe(&error))?;
+                .header(ACCEPT, "application/json");
+            let request = etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag));
+            let response = request.send().await.map_err(|error| describe(&error))?;
             self.learn(&endpoint.url, response.headers());
             match response.status() {
-                status if status.is_success() => read_at_most(response, most_bytes).await,
+                status if status.is_success() => {
+                    let etag = header(response.headers(), ETAG.as_str()).map(str::to_owned);
+                    Ok(Fetched::Body { bytes: read_at_most(response, most_bytes).await?, etag })
+                }
+                StatusCode::NOT_MODIFIED if etag.is_some() => Ok(Fetched::Unchanged),
+                StatusCode::NOT_FOUND => Ok(Fetched::Missing),
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                     Err(format!("the server answered {}: check the apiKey", response.status().as_u16()))
                 }

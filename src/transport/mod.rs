@@ -7,6 +7,6 @@ mod negotiation;
 mod retry;
 
 pub use answer::Answer;
-pub use client::{Http, Post};
+pub use client::{Fetched, Http, Post};
 pub use negotiation::{Encoding, Form, Limit, Negotiation};
 pub use retry::{Circuit, backoff};
