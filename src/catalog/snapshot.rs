@@ -5,7 +5,7 @@
 
 use super::error::{CatalogError, List};
 use super::lists::{Config, Prompt, PromptTest};
-use super::template;
+use super::template::{self, OwnText};
 use super::versions::{Entry, Versions};
 use crate::assignment::targeting::Context;
 use crate::assignment::{assign, bucket};
@@ -30,6 +30,10 @@ pub struct RenderedPrompt {
     pub version: i64,
     pub system: String,
     pub user: String,
+    /// What of `system` is the template's own,
+    pub system_own: OwnText,
+    /// and of `user`.
+    pub user_own: OwnText,
     /// The A/B test that chose the prompt, if one did.
     pub ab: Option<AbChoice>,
 }
@@ -107,6 +111,8 @@ impl Snapshot {
             version: prompt.version,
             system: render(&prompt.system),
             user: render(&prompt.user),
+            system_own: template::own_text(&prompt.system),
+            user_own: template::own_text(&prompt.user),
             ab: None,
         })
     }
