@@ -18,7 +18,12 @@ export interface SpanEnd {
   usageJson?: string | undefined;
   metadataJson?: string | undefined;
   timingsJson?: string | undefined;
+  /** The prompt that the user named (`prompt-scope.ts`). */
+  promptJson?: string | undefined;
+  /** The texts of the call's instructions. */
   linkTexts?: string[] | undefined;
+  /** The texts of its messages, where `requestJson` does not tell them. */
+  linkMessages?: string[] | undefined;
   /** An agent runs around this one: the session's own A/B assignment is that one's. */
   insideAgent?: boolean | undefined;
 }
@@ -110,6 +115,8 @@ function envelopeText(start: SpanStart, end: SpanEnd): string {
   if (end.usageJson !== undefined) text += `,"usage":${end.usageJson}`;
   if (end.metadataJson !== undefined) text += `,"metadata":${end.metadataJson}`;
   if (end.timingsJson !== undefined) text += `,"timings":${end.timingsJson}`;
+  if (end.promptJson !== undefined) text += `,"prompt":${end.promptJson}`;
+  if (end.linkMessages !== undefined) text += `,"link_messages":${JSON.stringify(end.linkMessages)}`;
   if (end.linkTexts !== undefined) text += `,"link_texts":${JSON.stringify(end.linkTexts)}`;
   if (end.insideAgent === true) text += ',"inside_agent":true';
   return `${text}}`;

@@ -28,8 +28,6 @@ const THREAD: &str = "fallom-trace";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opened {
     pub capture_content: bool,
-    /// Prompts were fetched: the texts of the call are wanted.
-    pub link: bool,
 }
 
 /// The running core.
@@ -179,7 +177,7 @@ impl Core {
             if !traces(&settings) {
                 return None;
             }
-            Opened { capture_content: settings.capture_content, link: self.linking.any() }
+            Opened { capture_content: settings.capture_content }
         };
         self.pipeline.open().then_some(opened)
     }
