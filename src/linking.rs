@@ -104,7 +104,9 @@ impl Linking {
 
     fn up_to_date(&self) -> MutexGuard<'_, Known> {
         let mut known = self.known.lock();
-        for note in self.notes.lock().take() {
+        // Not held while they are taken in: the event loop would wait for it.
+        let notes = self.notes.lock().take();
+        for note in notes {
             known.take_in(note);
         }
         known

@@ -119,14 +119,16 @@ function waysOf({ agent: own, shared, texts }) {
         prompts.get("support", company(request)),
         prompts.get("billing", company(request)),
       ]);
-      const billing = own(its.system, { id: "billing", name: "Billing", description: "Knows the terms" });
+      const instructions = request.i % 2 ? its.system : () => its.system;
+      const billing = own(instructions, { id: "billing", name: "Billing", description: "Knows the terms" });
       const agents = { billing: request.session.wrapMastraAgent(billing) };
       await call(request, own(used.system, { agents }));
       return { [AGENT]: named(used), ...(!request.fails && { Billing: named(its) }) };
     },
     "a sub-agent without one": async (request) => {
       const used = await request.session.promptAB("manner", company(request));
-      const agents = { billing: request.session.wrapMastraAgent(shared.billing) };
+      const billing = shared.billing[request.i % 2];
+      const agents = { billing: request.session.wrapMastraAgent(billing) };
       await call(request, own(used.system, { agents }));
       return { [AGENT]: named(used), ...(!request.fails && { Billing: NONE }) };
     },
@@ -188,11 +190,9 @@ async function sharedAgents(agent, texts) {
     {
       plain: agent("You do as you like."),
       asking: agent(() => texts.getStore()),
-      billing: agent("You know our terms.", {
-        id: "billing",
-        name: "Billing",
-        description: "Knows the terms",
-      }),
+      billing: ["You know our terms.", () => "You know our terms."].map((instructions) =>
+        agent(instructions, { id: "billing", name: "Billing", description: "Knows the terms" }),
+      ),
     },
   );
 }

@@ -236,6 +236,22 @@ fn keys_of_any_length_and_notes_that_nobody_takes_in_stay_within_16_mib() {
 }
 
 #[test]
+fn a_prompt_is_rendered_without_waiting_for_a_search() {
+    let linking = std::sync::Arc::new(Linking::default());
+    let search = linking.search("s");
+    let (done, waiting) = std::sync::mpsc::channel();
+    let other = std::sync::Arc::clone(&linking);
+    std::thread::spawn(move || {
+        rendered(&other, "p", 1, "You are polite.");
+        assigned(&other, "s", link("p", 1, "test", 0));
+        done.send(other.any())
+    });
+    assert_eq!(waiting.recv_timeout(std::time::Duration::from_secs(5)), Ok(true));
+    drop(search);
+    assert_eq!(of_call(&linking, "s", &["You are polite."], &[]), link("p", 1, "test", 0));
+}
+
+#[test]
 fn it_asks_to_be_settled_once_enough_was_noted() {
     let linking = Linking::default();
     let asks =
