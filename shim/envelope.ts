@@ -18,7 +18,12 @@ export interface SpanEnd {
   usageJson?: string | undefined;
   metadataJson?: string | undefined;
   timingsJson?: string | undefined;
+  /** The prompt that the user named (`prompt-scope.ts`). */
+  promptJson?: string | undefined;
+  /** The texts of the call's instructions. */
   linkTexts?: string[] | undefined;
+  /** The texts of its messages, where `requestJson` does not tell them. */
+  linkMessages?: string[] | undefined;
   /** An agent runs around this one: the session's own A/B assignment is that one's. */
   insideAgent?: boolean | undefined;
 }
@@ -114,12 +119,14 @@ function envelopeParts(start: SpanStart, end: SpanEnd): string[] {
   if (start.streaming) text += ',"is_streaming":true';
   if (end.usageJson !== undefined) text += `,"usage":${end.usageJson}`;
   if (end.timingsJson !== undefined) text += `,"timings":${end.timingsJson}`;
+  if (end.promptJson !== undefined) text += `,"prompt":${end.promptJson}`;
   if (end.insideAgent === true) text += ',"inside_agent":true';
   text += ',"attributes":';
   const parts = [text, JSON.stringify(end.attributes ?? {})];
   if (end.requestJson !== undefined) parts.push(',"request":', end.requestJson);
   if (end.responseJson !== undefined) parts.push(',"response":', end.responseJson);
   if (end.metadataJson !== undefined) parts.push(',"metadata":', end.metadataJson);
+  if (end.linkMessages !== undefined) parts.push(',"link_messages":', JSON.stringify(end.linkMessages));
   if (end.linkTexts !== undefined) parts.push(',"link_texts":', JSON.stringify(end.linkTexts));
   parts.push("}");
   return parts;

@@ -5,6 +5,7 @@ import { identityOf } from "./identity";
 import { asSpanId, asTraceId, newTraceId } from "./ids";
 import { native } from "./native";
 import { traceIdOf } from "./open-spans";
+import { promptHere } from "./prompt-scope";
 import { snapshot } from "./snapshot";
 import { type OpenSpan, type Parent, startSpan } from "./span";
 import { messageOf } from "./thrown";
@@ -19,6 +20,9 @@ const KINDS: ReadonlySet<unknown> = new Set([
   "postprocessing",
   "custom",
 ] satisfies SpanKind[]);
+
+/** What may use a prompt. */
+const PROMPTED: ReadonlySet<SpanKind> = new Set<SpanKind>(["agent", "llm"]);
 
 /** The attributes that are content, and stay away when content capture is off. */
 const CONTENT: ReadonlySet<string> = new Set(["input", "output"]);
@@ -97,7 +101,9 @@ export function startManual(
     parent: parentOf(session, options),
     entered,
   });
-  if (span.recording) span.known.attributes = { "fallom.span_type": "manual" };
+  if (!span.recording) return span;
+  span.known.attributes = { "fallom.span_type": "manual" };
+  if (PROMPTED.has(span.kind)) span.known.promptJson = promptHere(identityOf(session).context.sessionId);
   return span;
 }
 

@@ -56,6 +56,10 @@ export interface Native {
   prompt(key: string, version: number | undefined, variables: string | undefined, strict: boolean): string;
   /** JSON text of an `Answer<PromptResult>`. */
   promptAB(test: string, sessionId: string, variables: string | undefined, strict: boolean): string;
+  /** A prompt was asked for by this session itself. */
+  promptFor(sessionId: string, key: string, version: number): void;
+  /** Whether the texts of calls are wanted, to link them (`linkTexts`): a prompt was fetched in this process. */
+  links(): boolean;
   /** JSON text of an `Answer<{ model: string }>`. `context`: JSON text of an object. */
   model(
     configKey: string,
@@ -89,8 +93,6 @@ export const OpenFlags = {
   recording: 1,
   /** Content may be serialized. Without it, content must not leave the shim. */
   capture: 2,
-  /** Prompts were fetched in this process: the texts of the call are wanted, to link it (`linkTexts`). */
-  link: 4,
 } as const;
 
 /**
@@ -127,8 +129,12 @@ export interface SpanEnvelope {
   usage?: unknown;
   metadata?: unknown;
   timings?: unknown;
-  /** Texts that may be a rendered prompt; compared by the core, never sent. */
+  /** The prompt that the user named; empty for one that is none of Fallom's. */
+  prompt?: { prompt_key?: string; prompt_version?: number };
+  /** Instructions, which may be a rendered prompt; compared by the core, never sent. */
   link_texts?: string[];
+  /** Texts of messages, likewise, where they are not in `request`. */
+  link_messages?: string[];
   /** The session's own A/B assignment belongs to the agent around this one. */
   inside_agent?: true;
 }
@@ -252,6 +258,8 @@ function absent(target: string, reason: unknown): Native {
     onDiagnostic: nothing,
     prompt: () => error,
     promptAB: () => error,
+    promptFor: nothing,
+    links: () => false,
     model: () => error,
     load: async () => false,
     isLoaded: () => false,

@@ -1,7 +1,19 @@
 import { bindIdentity, identify, identityOf } from "./identity";
 import { FallomSpan } from "./manual-span";
 import { models } from "./models";
-import type { ModelOptions, SessionContext, SessionOptions, SpanOptions } from "./types";
+import { native } from "./native";
+import { runWithPrompt } from "./prompt-scope";
+import { prompts } from "./prompts";
+import type {
+  ModelOptions,
+  PromptABOptions,
+  PromptOptions,
+  PromptResult,
+  SessionContext,
+  SessionOptions,
+  SpanOptions,
+  WrapMastraOptions,
+} from "./types";
 import { wrapMastraAgent } from "./wrap/mastra";
 
 /**
@@ -51,11 +63,49 @@ export class FallomSession {
   }
 
   /**
+   * `prompts.get`, for this session: where two prompts have the same text, its traces name the one that it asked for.
+   *
+   * @param key the prompt
+   * @throws as `prompts.get` does (the promise rejects)
+   */
+  async prompt(key: string, options?: PromptOptions): Promise<PromptResult> {
+    const prompt = await prompts.get(key, options);
+    native().promptFor(identityOf(this).context.sessionId, prompt.key, prompt.version);
+    return prompt;
+  }
+
+  /**
+   * `prompts.getAB`, for this session: the variant of the test that it gets, each time the same.
+   *
+   * @param test the A/B test
+   * @throws as `prompts.getAB` does (the promise rejects)
+   */
+  promptAB(test: string, options?: PromptABOptions): Promise<PromptResult> {
+    return prompts.getAB(test, identityOf(this).context.sessionId, options);
+  }
+
+  /**
+   * Runs `fn`, and names the prompt that this session's agents use in it, also where their text does not tell. It
+   * holds for the agents that `fn` calls, in its whole async scope, unless one was wrapped with a prompt of its own;
+   * not for the sub-agents that those ask: these go by their own text. It holds for spans of your own of the kinds
+   * `agent` and `llm`, too. A `fallback` names no prompt.
+   *
+   * @param prompt as `prompt`, `promptAB`, `prompts.get` or `prompts.getAB` gave it
+   * @returns what `fn` returns
+   * @throws TypeError if it is no such prompt, or `fn` no function; and whatever `fn` throws
+   */
+  withPrompt<R>(prompt: PromptResult, fn: () => R): R {
+    return runWithPrompt(this, prompt, fn);
+  }
+
+  /**
    * A Mastra agent like the one given, whose runs are traced for this session. The agent itself stays as it is and
    * may be wrapped by any number of sessions.
+   *
+   * @throws TypeError if it is no agent, or `options.prompt` no prompt
    */
-  wrapMastraAgent<T>(agent: T): T {
-    return wrapMastraAgent(this, agent);
+  wrapMastraAgent<T>(agent: T, options?: WrapMastraOptions): T {
+    return wrapMastraAgent(this, agent, options);
   }
 }
 

@@ -65,8 +65,6 @@ export class OpenSpan {
   readonly recording: boolean;
   /** Whether content may be kept. Without it, do not even serialize it. */
   readonly capture: boolean;
-  /** Whether `linkTexts` are wanted. */
-  readonly link: boolean;
   /** What is known so far; it is sent if the span never ends, and `finish` adds to it. */
   known: SpanEnd = {};
   /** Tells the rest of what is known so far, when the span is sent as it stands. Must not hold on to a token. */
@@ -80,7 +78,6 @@ export class OpenSpan {
   constructor(options: StartOptions, flags: number) {
     this.recording = (flags & OpenFlags.recording) !== 0;
     this.capture = this.recording && (flags & OpenFlags.capture) !== 0;
-    this.link = this.recording && (flags & OpenFlags.link) !== 0;
     if (this.recording && isIdle()) settleClock();
     const identity = identityOf(options.session);
     const { sessionId } = identity.context;
@@ -165,7 +162,6 @@ export class OpenSpan {
       whole.requestJson = undefined;
       whole.responseJson = undefined;
     }
-    if (!this.link) whole.linkTexts = undefined;
     return whole;
   }
 }

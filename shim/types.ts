@@ -246,6 +246,15 @@ export type PromptSyncOptions = Omit<PromptOptions, "timeoutMs">;
 /** Options of `prompts.getAB`. */
 export type PromptABOptions = Omit<PromptOptions, "version">;
 
+/** Options of `session.wrapMastraAgent`. */
+export interface WrapMastraOptions {
+  /**
+   * The prompt that the agent uses, as `prompts.get` or one of its relatives gave it; its traces name it whatever their
+   * text is. Default: the one of `session.withPrompt`, else what the text tells, else the session's one A/B test.
+   */
+  prompt?: PromptResult | undefined;
+}
+
 /** Options of `session.getModel`. */
 export interface ModelOptions {
   /** The version of the config to pin. Default: the current one. */

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::assignment::targeting::Context;
 use crate::catalog::{AssignedModel, List, RenderedPrompt, Variables};
 use crate::diagnostics::{self, debug, set_debug, warn_once};
-use crate::linking::Linking;
+use crate::linking::{Linking, Rendering};
 use crate::pipeline::{Encoder, FlushResult, Pipeline, Stats};
 use crate::refresh::{Catalog, Miss, Patience, Read, ServiceName};
 use crate::settings::{Environment, Own, Settings};
@@ -28,8 +28,6 @@ const THREAD: &str = "fallom-trace";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opened {
     pub capture_content: bool,
-    /// Prompts were fetched: the texts of the call are wanted.
-    pub link: bool,
 }
 
 /// The running core.
@@ -185,7 +183,7 @@ impl Core {
             if !traces(&settings) {
                 return None;
             }
-            Opened { capture_content: settings.capture_content, link: self.linking.any() }
+            Opened { capture_content: settings.capture_content }
         };
         self.pipeline.open().then_some(opened)
     }
@@ -315,7 +313,8 @@ impl Core {
                 let (test, index) = (&choice.test_key, choice.variant_index);
                 format!("A/B test {test}: variant {index}, prompt {key} version {version}")
             });
-            self.linking.assigned(session_id, link);
+            let due = self.linking.assigned(session_id, link);
+            self.settle_linking(due);
         }
         Ok(prompt)
     }
@@ -335,8 +334,30 @@ impl Core {
         Ok(assigned)
     }
 
+    /// A prompt was asked for by this session itself.
+    pub fn prompt_for(&self, session_id: &str, key: &str, version: i64) {
+        let due = self.linking.rendered_for(session_id, key, version);
+        self.settle_linking(due);
+    }
+
+    /// Whether the texts of calls are wanted, to link them to prompts.
+    pub fn links(&self) -> bool {
+        self.linking.any()
+    }
+
     fn remember(&self, prompt: &RenderedPrompt) {
-        self.linking.rendered(&prompt.key, prompt.version, [prompt.system.as_str(), prompt.user.as_str()]);
+        let renderings = [(&prompt.system, prompt.system_own), (&prompt.user, prompt.user_own)]
+            .map(|(text, own)| Rendering { text, own });
+        let due = self.linking.rendered(&prompt.key, prompt.version, renderings);
+        self.settle_linking(due);
+    }
+
+    /// Has the core's thread take in what was noted, so that it does not pile up where no span is recorded.
+    fn settle_linking(&self, due: bool) {
+        if due {
+            let linking = Arc::clone(&self.linking);
+            self.runtime.spawn(async move { linking.settle() });
+        }
     }
 }
 

@@ -1,204 +1,239 @@
-//! Which prompt a span used, told from the texts of the call. Never from what was fetched last.
+//! Which prompt a call used, told from its texts. Never from what was fetched last: contexts flow into calls that never
+//! used it.
 //!
-//! In order of strength: a text of the call equals a rendering of a prompt; the session's own A/B assignment, if
-//! it has only one. When two prompts could be meant and nothing decides between them: none, rather than a wrong
-//! one.
+//! In order of strength: what the caller said (it crosses with the span, and is not asked about here); the text of a
+//! rendering in the call; the session's own A/B assignment, if it has only one. Among texts, the instructions come
+//! before the messages, which are anybody's words, and a text that equals a rendering before one that holds it, of
+//! which the longest counts. Where two prompts have the same text, the rest of the call decides, then what the session
+//! itself asked for. When nothing does: none, rather than a wrong one.
 
-use std::num::NonZeroUsize;
+mod renderings;
+mod scan;
+mod sessions;
+#[cfg(test)]
+mod tests;
 
-use lru::LruCache;
-use md5::{Digest, Md5};
-use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::catalog::template::OwnText;
 use crate::wire::fallom::PromptLink;
+use renderings::{MOST_BYTES, MOST_RENDERINGS, Renderings, Role};
+pub use renderings::{Prompt, Rendering};
+use sessions::{Own, Sessions};
 
-/// Renderings remembered, the least recently used forgotten first.
-const MOST_RENDERINGS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
-/// Sessions with an A/B assignment remembered, likewise.
-const MOST_SESSIONS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// So many notes, or bytes of them, are worth waking the thread that takes them in.
+const ENOUGH_NOTES: usize = 256;
+const ENOUGH_BYTES: usize = 256 * 1024;
 
-/// One version of one prompt.
-type Prompt = (String, i64);
-/// What stands for a text: its hash, so that a rendering is not kept whole.
-type TextHash = [u8; 16];
-
-/// The prompts rendered lately and the tests that sessions take part in. One per process.
+/// The prompts rendered lately and what sessions asked for. One per process.
+///
+/// The event loop only takes notes, in a list of its own; whoever searches takes them in first. So `prompts.get` never
+/// waits for a search, nor hashes a text.
+#[derive(Default)]
 pub struct Linking {
+    notes: Mutex<Notes>,
     known: Mutex<Known>,
+    any: AtomicBool,
 }
 
+#[derive(Default)]
 struct Known {
-    /// A text may be the rendering of several prompts.
-    renderings: LruCache<TextHash, Vec<Prompt>>,
-    /// A session may take part in several tests.
-    sessions: LruCache<String, Vec<PromptLink>>,
+    renderings: Renderings,
+    sessions: Sessions,
 }
 
-impl Default for Linking {
-    fn default() -> Self {
-        let known =
-            Known { renderings: LruCache::new(MOST_RENDERINGS), sessions: LruCache::new(MOST_SESSIONS) };
-        Linking { known: Mutex::new(known) }
-    }
+/// What was said and not taken in yet, oldest first; bounded as the table is.
+#[derive(Default)]
+struct Notes {
+    list: VecDeque<Note>,
+    bytes: usize,
+    called: bool,
+}
+
+enum Note {
+    Rendered { prompt: Prompt, texts: Vec<OwnedRendering> },
+    RenderedFor { session_id: String, prompt: Prompt },
+    Assigned { session_id: String, link: PromptLink },
+}
+
+struct OwnedRendering {
+    text: String,
+    own: OwnText,
 }
 
 impl Linking {
-    /// Remembers what a prompt was rendered to. Empty texts say nothing.
-    pub fn rendered<'t>(&self, key: &str, version: i64, texts: impl IntoIterator<Item = &'t str>) {
-        let mut known = self.known.lock();
-        for text in texts.into_iter().filter(|text| !text.is_empty()) {
-            let prompts = known.renderings.get_or_insert_mut(hash(text), Vec::new);
-            if !prompts.iter().any(|(k, v)| k == key && *v == version) {
-                prompts.push((key.to_owned(), version));
-            }
-        }
+    /// Notes what a prompt was rendered to. Whether it is time to `settle`, on another thread.
+    #[must_use]
+    pub fn rendered<'t>(
+        &self,
+        key: &str,
+        version: i64,
+        renderings: impl IntoIterator<Item = Rendering<'t>>,
+    ) -> bool {
+        let told = renderings.into_iter().filter(|rendering| rendering.own.chars > 0);
+        let owned = |Rendering { text, own }| OwnedRendering { text: String::from(text), own };
+        let texts: Vec<_> = told.map(owned).collect();
+        !texts.is_empty() && self.note(Note::Rendered { prompt: (key.to_owned(), version), texts })
     }
 
-    /// Remembers the variant that a session got in a test; a later one of the same test takes its place.
-    pub fn assigned(&self, session_id: &str, link: PromptLink) {
+    /// Notes that a prompt was rendered for this session. As [`Linking::rendered`].
+    #[must_use]
+    pub fn rendered_for(&self, session_id: &str, key: &str, version: i64) -> bool {
+        let prompt = (key.to_owned(), version);
+        self.note(Note::RenderedFor { session_id: session_id.to_owned(), prompt })
+    }
+
+    /// Notes the variant that a session got in a test. As [`Linking::rendered`].
+    #[must_use]
+    pub fn assigned(&self, session_id: &str, link: PromptLink) -> bool {
+        self.note(Note::Assigned { session_id: session_id.to_owned(), link })
+    }
+
+    fn note(&self, note: Note) -> bool {
+        self.any.store(true, Ordering::Release);
+        self.notes.lock().push(note)
+    }
+
+    /// Takes in what was noted.
+    pub fn settle(&self) {
+        drop(self.up_to_date());
+    }
+
+    fn up_to_date(&self) -> MutexGuard<'_, Known> {
         let mut known = self.known.lock();
-        let links = known.sessions.get_or_insert_mut(session_id.to_owned(), Vec::new);
-        links.retain(|other| other.prompt_ab_test_key != link.prompt_ab_test_key);
-        links.push(link);
+        // Not held while they are taken in: the event loop would wait for it.
+        let notes = self.notes.lock().take();
+        for note in notes {
+            known.take_in(note);
+        }
+        known
     }
 
     /// Whether any prompt was rendered: without one, the texts of a call need not be looked at.
     pub fn any(&self) -> bool {
-        let known = self.known.lock();
-        !known.renderings.is_empty() || !known.sessions.is_empty()
+        self.any.load(Ordering::Acquire)
     }
 
-    /// The prompt that a call in this session used, by its texts (instructions and messages). The session's own
-    /// assignment stands in for a text only where the call is `outermost`: it was made for the agent that the session
-    /// talks to, not for the agents that this one asks.
-    pub fn of_call<'t>(
-        &self,
-        session_id: &str,
-        outermost: bool,
-        texts: impl IntoIterator<Item = &'t str>,
-    ) -> PromptLink {
-        let mut known = self.known.lock();
-        let mut used: Vec<Prompt> = Vec::new();
-        for text in texts {
-            for prompt in known.renderings.get(&hash(text)).into_iter().flatten() {
-                if !used.contains(prompt) {
-                    used.push(prompt.clone());
+    /// Looks for the prompt of one call in this session.
+    pub fn search(&self, session_id: &str) -> Search<'_> {
+        let mut known = self.up_to_date();
+        let session = known.sessions.own(session_id);
+        Search { known, session, prompts: Vec::new() }
+    }
+}
+
+impl Notes {
+    fn push(&mut self, note: Note) -> bool {
+        self.bytes += note.bytes();
+        self.list.push_back(note);
+        while self.list.len() > MOST_RENDERINGS || self.bytes > MOST_BYTES {
+            let Some(oldest) = self.list.pop_front() else { break };
+            self.bytes -= oldest.bytes();
+        }
+        let enough = self.list.len() >= ENOUGH_NOTES || self.bytes >= ENOUGH_BYTES;
+        enough && !std::mem::replace(&mut self.called, true)
+    }
+
+    fn take(&mut self) -> VecDeque<Note> {
+        std::mem::take(self).list
+    }
+}
+
+impl Note {
+    fn bytes(&self) -> usize {
+        let texts = match self {
+            Note::Rendered { prompt, texts } => {
+                prompt.0.len() + texts.iter().map(|rendering| rendering.text.len()).sum::<usize>()
+            }
+            Note::RenderedFor { session_id, prompt } => session_id.len() + prompt.0.len(),
+            Note::Assigned { session_id, .. } => session_id.len(),
+        };
+        size_of::<Note>() + texts
+    }
+}
+
+impl Known {
+    fn take_in(&mut self, note: Note) {
+        match note {
+            Note::Rendered { prompt, texts } => {
+                for OwnedRendering { text, own } in &texts {
+                    self.renderings.insert(&prompt, Rendering { text, own: *own });
                 }
             }
-        }
-        let assigned = known.sessions.get(session_id).map(Vec::as_slice).unwrap_or_default();
-        match used.as_slice() {
-            [] if !outermost => PromptLink::default(),
-            [] => only(assigned.iter().cloned()).unwrap_or_default(),
-            [prompt] => by_text(prompt, assigned),
-            several => {
-                let in_test = assigned.iter().filter(|link| several.iter().any(|prompt| is_of(link, prompt)));
-                only(in_test.cloned()).unwrap_or_default()
-            }
+            Note::RenderedFor { session_id, prompt } => self.sessions.rendered(&session_id, prompt),
+            Note::Assigned { session_id, link } => self.sessions.assigned(&session_id, link),
         }
     }
 }
 
-/// The text decides for the prompt; the session's assignment adds the test, if it is the one that chose it.
-fn by_text(prompt: &Prompt, assigned: &[PromptLink]) -> PromptLink {
-    let in_test = assigned.iter().filter(|link| is_of(link, prompt)).cloned();
-    only(in_test).unwrap_or_else(|| PromptLink {
-        prompt_key: Some(prompt.0.clone()),
-        prompt_version: Some(prompt.1),
-        ..PromptLink::default()
-    })
+/// The search for the prompt of one call: first its instructions, then, if they leave it open, its messages.
+pub struct Search<'l> {
+    known: MutexGuard<'l, Known>,
+    session: Own,
+    /// Those that it may be.
+    prompts: Vec<Prompt>,
 }
 
-fn is_of(link: &PromptLink, (key, version): &Prompt) -> bool {
-    link.prompt_key.as_ref() == Some(key) && link.prompt_version == Some(*version)
-}
+impl Search<'_> {
+    pub fn instructions(&mut self, texts: &[&str]) {
+        self.texts(texts, Role::Instructions);
+    }
 
-/// The one item, if there is exactly one.
-fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
-    let first = items.next();
-    if items.next().is_some() { None } else { first }
-}
+    pub fn messages(&mut self, texts: &[&str]) {
+        self.texts(texts, Role::Message);
+    }
 
-fn hash(text: &str) -> TextHash {
-    Md5::digest(text.as_bytes()).into()
-}
+    /// Whether further texts would change nothing.
+    pub fn is_decided(&self) -> bool {
+        self.prompts.len() == 1
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// What was found. The session's own variant stands in for a text only where the call is `outermost`: it was
+    /// assigned for the agent that the session talks to, not for the agents that this one asks.
+    pub fn link(self, outermost: bool) -> PromptLink {
+        let link = match self.prompts.as_slice() {
+            [] if outermost => self.session.only_variant(),
+            [] => None,
+            [prompt] => Some(self.session.link_to(prompt)),
+            several => self.session.one_of(several),
+        };
+        link.unwrap_or_default()
+    }
 
-    fn link(key: &str, version: i64, test: &str, variant: u32) -> PromptLink {
-        PromptLink {
-            prompt_key: Some(key.into()),
-            prompt_version: Some(version),
-            prompt_ab_test_key: Some(test.into()),
-            prompt_variant_index: Some(variant),
+    fn texts(&mut self, texts: &[&str], role: Role) {
+        if self.is_decided() {
+            return;
+        }
+        let renderings = &mut self.known.renderings;
+        let equal = common(texts.iter().map(|text| renderings.equal(text, role)));
+        let found = if equal.is_empty() { renderings.inside(texts.iter().copied(), role) } else { equal };
+        if self.prompts.is_empty() {
+            self.prompts = found;
+        } else {
+            narrow(&mut self.prompts, &found);
         }
     }
+}
 
-    fn plain(key: &str, version: i64) -> PromptLink {
-        PromptLink { prompt_key: Some(key.into()), prompt_version: Some(version), ..PromptLink::default() }
+/// The prompts that explain all of these findings, else all that explain one.
+fn common(findings: impl Iterator<Item = Vec<Prompt>>) -> Vec<Prompt> {
+    let (mut common, mut all): (Option<Vec<Prompt>>, Vec<Prompt>) = (None, Vec::new());
+    for found in findings.filter(|found| !found.is_empty()) {
+        all.extend(found.iter().filter(|prompt| !all.contains(prompt)).cloned().collect::<Vec<_>>());
+        match &mut common {
+            None => common = Some(found),
+            Some(common) => common.retain(|prompt| found.contains(prompt)),
+        }
     }
+    common.filter(|common| !common.is_empty()).unwrap_or(all)
+}
 
-    #[test]
-    fn a_call_is_linked_to_the_prompt_whose_rendering_it_used() {
-        let linking = Linking::default();
-        linking.rendered("support", 3, ["You help Acme.", ""]);
-        assert_eq!(linking.of_call("s", true, ["hello", "You help Acme."]), plain("support", 3));
-        assert_eq!(linking.of_call("s", true, ["hello", ""]), PromptLink::default());
-    }
-
-    #[test]
-    fn a_session_with_one_test_is_linked_to_its_variant_and_other_sessions_are_not() {
-        let linking = Linking::default();
-        linking.assigned("a", link("va", 1, "test", 0));
-        assert_eq!(linking.of_call("a", true, []), link("va", 1, "test", 0));
-        assert_eq!(linking.of_call("b", true, []), PromptLink::default());
-    }
-
-    #[test]
-    fn the_text_is_stronger_than_the_sessions_test() {
-        let linking = Linking::default();
-        linking.assigned("a", link("va", 1, "test", 0));
-        linking.rendered("other", 2, ["other text"]);
-        assert_eq!(linking.of_call("a", true, ["other text"]), plain("other", 2));
-    }
-
-    #[test]
-    fn the_text_of_a_variant_carries_its_test_in_that_session_only() {
-        let linking = Linking::default();
-        linking.rendered("va", 1, ["variant text"]);
-        linking.assigned("a", link("va", 1, "test", 0));
-        linking.assigned("a", link("vb", 1, "second test", 1));
-        assert_eq!(linking.of_call("a", true, ["variant text"]), link("va", 1, "test", 0));
-        assert_eq!(linking.of_call("b", true, ["variant text"]), plain("va", 1));
-    }
-
-    #[test]
-    fn when_two_could_be_meant_there_is_none_rather_than_a_wrong_one() {
-        let linking = Linking::default();
-        linking.rendered("one", 1, ["same text"]);
-        linking.rendered("two", 1, ["same text"]);
-        linking.assigned("a", link("va", 1, "test", 0));
-        linking.assigned("a", link("vb", 1, "second test", 1));
-        assert_eq!(linking.of_call("a", true, ["same text"]), PromptLink::default());
-        assert_eq!(linking.of_call("a", true, ["neither"]), PromptLink::default());
-    }
-
-    #[test]
-    fn a_sub_agent_is_linked_by_its_own_text_only() {
-        let linking = Linking::default();
-        linking.rendered("own", 1, ["own text"]);
-        linking.assigned("a", link("va", 1, "test", 0));
-        assert_eq!(linking.of_call("a", false, ["no prompt's"]), PromptLink::default());
-        assert_eq!(linking.of_call("a", false, ["own text"]), plain("own", 1));
-    }
-
-    #[test]
-    fn a_later_variant_of_the_same_test_takes_the_place_of_the_earlier() {
-        let linking = Linking::default();
-        linking.assigned("a", link("va", 1, "test", 0));
-        linking.assigned("a", link("va", 2, "test", 0));
-        assert_eq!(linking.of_call("a", true, []), link("va", 2, "test", 0));
+/// Keeps those that are among `found`, if any are.
+fn narrow(prompts: &mut Vec<Prompt>, found: &[Prompt]) {
+    if prompts.iter().any(|prompt| found.contains(prompt)) {
+        prompts.retain(|prompt| found.contains(prompt));
     }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::wire::fallom::{Kind, Session, Status};
+use crate::wire::fallom::{Kind, PromptLink, Session, Status};
 
 /// What the shim knows of a span when it ends. Mirrors `SpanEnvelope` of `shim/native.ts`.
 #[derive(Debug, Deserialize)]
@@ -40,9 +40,15 @@ pub struct FinishedSpan<'a> {
     pub metadata: Option<&'a RawValue>,
     #[serde(default, borrow)]
     pub timings: Option<&'a RawValue>,
-    /// Texts of the call that may be a rendered prompt: compared in `linking`, never sent.
+    /// The prompt that the caller named; empty if they named none of Fallom's.
+    #[serde(default)]
+    pub prompt: Option<PromptLink>,
+    /// The instructions of the call, which may be a rendered prompt: compared in `linking`, never sent.
     #[serde(default)]
     pub link_texts: Vec<String>,
+    /// The texts of its messages, likewise, where they do not stand in `request`.
+    #[serde(default)]
+    pub link_messages: Vec<String>,
     /// An agent runs around this one.
     #[serde(default)]
     pub inside_agent: bool,

@@ -22,6 +22,9 @@ const CATALOG = {
     prompt("polite", 1, "You are polite."),
     prompt("terse", 3, "You are terse."),
     prompt("greeting", 1, null, "Greet {{name}} warmly."),
+    prompt("terms", 1, "You know the terms of {{company}} by heart."),
+    prompt("terms", 2, "You know the terms of {{company}} by heart. You never promise anything."),
+    prompt("question", 1, null, "{{question}}"),
   ],
   prompt_ab_tests: [
     {
@@ -112,6 +115,43 @@ export function testLinking({ captureContent }) {
       await session.wrapMastraAgent(agent).generate("hello");
       assert.equal(calls, untraced);
       assert.deepEqual(linkOf((await spansOf(session, 1))[0]), ["support", 1, undefined, undefined]);
+    });
+
+    test("that stands inside instructions or a message, and of several the longest", async () => {
+      const session = newSession();
+      const variables = { company: "Acme" };
+      const [{ system: short }, { system: long }] = await Promise.all([
+        prompts.get("terms", { variables, version: 1 }),
+        prompts.get("terms", { variables }),
+      ]);
+      assert.ok(long.startsWith(short));
+      const around = (text) => `Today is Monday.\n\n${text}\n\nThe customer is Ada.`;
+      const inside = (text) =>
+        session.wrapMastraAgent(makeAgent({ instructions: around(text), model: modelOf(model) }));
+      await inside(short).generate("hello");
+      assert.deepEqual((await spansOf(session, 1)).map(linkOf), [["terms", 1, undefined, undefined]]);
+      const other = newSession();
+      const plain = other.wrapMastraAgent(makeAgent({ model: modelOf(model) }));
+      await other
+        .wrapMastraAgent(makeAgent({ instructions: around(long), model: modelOf(model) }))
+        .generate(short);
+      await plain.generate([{ role: "user", content: around(long) }]);
+      for (const span of await spansOf(other, 2))
+        assert.deepEqual(linkOf(span), ["terms", 2, undefined, undefined]);
+    });
+
+    test("and not to one that consists of what customers write", async () => {
+      const [one, other] = [newSession(), newSession()];
+      const question = "Where is my parcel, and when will it come at last?";
+      const { user } = await prompts.get("question", { variables: { question } });
+      assert.equal(user, question);
+      await other.wrapMastraAgent(makeAgent({ model: modelOf(model) })).generate(question);
+      assert.deepEqual((await spansOf(other, 1)).map(linkOf), [NONE]);
+      // Who uses it, names it.
+      await one
+        .wrapMastraAgent(makeAgent({ model: modelOf(model) }), { prompt: await prompts.get("question") })
+        .generate(user);
+      assert.deepEqual((await spansOf(one, 1)).map(linkOf), [["question", 1, undefined, undefined]]);
     });
 
     test("and not one that merely was asked for", async () => {

@@ -37,10 +37,10 @@ export const once = { modelSettings: { maxRetries: 0 } };
 /**
  * The model of a server that `startModel` started.
  * @param {{ baseURL: string }} server
- * @param {{ api?: "responses" | "chat", name?: string }} [options]
+ * @param {{ api?: "responses" | "chat", name?: string, fetch?: typeof fetch }} [options]
  */
-export function modelOf(server, { api = "responses", name = "gpt-4o-mini" } = {}) {
-  const provider = createOpenAI({ apiKey: "test-key", baseURL: server.baseURL });
+export function modelOf(server, { api = "responses", name = "gpt-4o-mini", fetch } = {}) {
+  const provider = createOpenAI({ apiKey: "test-key", baseURL: server.baseURL, fetch });
   return provider[api](name);
 }
 

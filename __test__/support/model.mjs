@@ -42,6 +42,8 @@ export async function startModel(reply, { port = 0 } = {}) {
   const server = createServer((request, response) => {
     serve(scene, request, response).catch((error) => fail(response, error));
   });
+  // A connection that is closed as idle may just be taken up again by the client: with many calls at once, some fail.
+  server.keepAliveTimeout = 0;
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   return {
     baseURL: `http://127.0.0.1:${server.address().port}/v1`,

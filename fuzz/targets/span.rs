@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use fallom_trace::linking::Linking;
+use fallom_trace::catalog::template::own_text;
+use fallom_trace::linking::{Linking, Rendering};
 use fallom_trace::payload::{decode, encoded_len, well_formed};
 use fallom_trace::pipeline::Encoder;
 use fallom_trace::span::FinishedSpan;
@@ -18,8 +19,9 @@ const MOST_ERROR_BYTES: usize = 4096;
 
 static ENCODER: LazyLock<Encoder> = LazyLock::new(|| {
     let linking = Linking::default();
-    linking.rendered("support", 3, ["You help Acme."]);
-    linking.assigned(
+    let own = own_text("You help Acme.");
+    let _ = linking.rendered("support", 3, [Rendering { text: "You help Acme.", own }]);
+    let _ = linking.assigned(
         "s",
         PromptLink {
             prompt_key: Some("greeting".into()),

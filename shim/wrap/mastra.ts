@@ -1,3 +1,5 @@
+import { linkJson } from "../prompt-scope";
+import type { WrapMastraOptions } from "../types";
 import { isMastraAgent, METHODS, type Method, ONLY_GENERATE } from "./mastra/methods";
 import { traceCall } from "./mastra/run";
 
@@ -10,9 +12,9 @@ type AnyFunction = (...args: unknown[]) => unknown;
 /**
  * The same agent, traced for one session: a Proxy around it, whose methods run on the agent itself, so that private
  * members work and calls among them are not traced twice. The agent is never changed. An agent that is traced
- * already is unwrapped first: what wraps it last decides the session.
+ * already is unwrapped first: what wraps it last decides the session and the prompt.
  */
-export function wrapMastraAgent<T>(session: object, agent: T): T {
+export function wrapMastraAgent<T>(session: object, agent: T, options?: WrapMastraOptions): T {
   if ((typeof agent !== "object" && typeof agent !== "function") || agent === null) {
     throw new TypeError("wrapMastraAgent takes an agent: an object with a `generate` method.");
   }
@@ -20,8 +22,13 @@ export function wrapMastraAgent<T>(session: object, agent: T): T {
   if (typeof (target as { generate?: unknown }).generate !== "function") {
     throw new TypeError("wrapMastraAgent takes an agent: this object has no `generate` method.");
   }
+  const prompt = options?.prompt;
+  const link =
+    prompt === undefined || prompt === null
+      ? undefined
+      : linkJson(prompt, "wrapMastraAgent's option 'prompt'");
   const methods = isMastraAgent(target) ? METHODS : ONLY_GENERATE;
-  return new Proxy(target, new TracedAgent(session, methods)) as T;
+  return new Proxy(target, new TracedAgent(session, methods, link)) as T;
 }
 
 function unwrapped(agent: object): object {
@@ -37,6 +44,7 @@ class TracedAgent implements ProxyHandler<object> {
   constructor(
     private readonly session: object,
     private readonly methods: ReadonlyMap<PropertyKey, Method>,
+    private readonly promptJson: string | undefined,
   ) {}
 
   get(target: object, property: PropertyKey): unknown {
@@ -54,9 +62,9 @@ class TracedAgent implements ProxyHandler<object> {
     const known = this.bound.get(property);
     if (known?.from === from) return known.to;
     const method = this.methods.get(property);
-    const { session } = this;
+    const { session, promptJson } = this;
     const to: AnyFunction = method
-      ? (...args) => traceCall({ session, agent: target, method, original: from }, args)
+      ? (...args) => traceCall({ session, agent: target, method, original: from, promptJson }, args)
       : isClass(from)
         ? from
         : (from.bind(target) as AnyFunction);

@@ -56,6 +56,22 @@ pub fn prompt_ab(test: String, session_id: String, variables: Option<String>, st
     answer(|core| core.prompt_ab(&test, &session_id, &parse(variables.as_deref()), strict).map(Prompt::from))
 }
 
+/// A prompt was asked for by this session itself.
+#[napi(catch_unwind)]
+pub fn prompt_for(session_id: String, key: String, version: f64) {
+    guard((), || {
+        if let Some(core) = core::running() {
+            core.prompt_for(&session_id, &key, whole(version));
+        }
+    });
+}
+
+/// Whether the texts of calls are wanted, to link them to prompts.
+#[napi(catch_unwind)]
+pub fn links() -> bool {
+    guard(false, || core::running().is_some_and(|core| core.links()))
+}
+
 /// JSON text of an `Answer<{ model: string }>`.
 #[napi(catch_unwind)]
 pub fn model(

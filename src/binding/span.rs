@@ -9,7 +9,6 @@ use crate::exit;
 
 const RECORDING: u32 = 1;
 const CAPTURE: u32 = 2;
-const LINK: u32 = 4;
 
 /// Counts a span as open; bits of `OpenFlags`, 0 if it is not to be recorded.
 #[napi(catch_unwind)]
@@ -22,8 +21,7 @@ pub fn open() -> u32 {
         core.open().map_or(0, |opened| {
             exit::opened();
             let capture = if opened.capture_content { CAPTURE } else { 0 };
-            let link = if opened.link { LINK } else { 0 };
-            RECORDING | capture | link
+            RECORDING | capture
         })
     })
 }

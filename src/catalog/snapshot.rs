@@ -6,7 +6,7 @@
 use super::body::BodyError;
 use super::error::{CatalogError, List};
 use super::lists::{self, Config, Prompt, PromptTest};
-use super::template;
+use super::template::{self, OwnText};
 use super::variables::Variables;
 use super::versions::{Entry, Versions};
 use crate::assignment::targeting::Context;
@@ -30,6 +30,10 @@ pub struct RenderedPrompt {
     pub user: String,
     /// The names that its templates use, each once, in the order of their first use.
     pub variables: Arc<[String]>,
+    /// What of `system` is the template's own,
+    pub system_own: OwnText,
+    /// and of `user`.
+    pub user_own: OwnText,
     /// The A/B test that chose the prompt, if one did.
     pub ab: Option<AbChoice>,
 }
@@ -128,6 +132,8 @@ impl Snapshot {
             system: render(&prompt.system),
             user: render(&prompt.user),
             variables: Arc::clone(&prompt.variables),
+            system_own: template::own_text(&prompt.system),
+            user_own: template::own_text(&prompt.user),
             ab: None,
         })
     }

@@ -32,6 +32,38 @@ pub fn variables(template: &str) -> Vec<&str> {
     Placeholders::of(template).map(|placeholder| placeholder.name).filter(|name| seen.insert(*name)).collect()
 }
 
+/// What of a template's text is its own, and not a variable's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnText {
+    /// Characters, spaces aside; counted up to [`ENOUGH_OWN`].
+    pub chars: usize,
+    /// Whether there are variables.
+    pub varies: bool,
+}
+
+/// By so many characters of its template's own, a rendering is told from what anybody may have written.
+pub const ENOUGH_OWN: usize = 8;
+
+/// Looks no further than it must.
+pub fn own_text(template: &str) -> OwnText {
+    let mut own = OwnText::default();
+    let mut from = 0;
+    let count = |text: &str, own: &mut OwnText| {
+        let missing = ENOUGH_OWN - own.chars;
+        own.chars += text.chars().filter(|c| !js::is_whitespace(*c)).take(missing).count();
+    };
+    for placeholder in Placeholders::of(template) {
+        own.varies = true;
+        count(&template[from..placeholder.start], &mut own);
+        from = placeholder.end;
+        if own.chars == ENOUGH_OWN {
+            return own;
+        }
+    }
+    count(&template[from..], &mut own);
+    own
+}
+
 /// One `{{ name }}`, from byte `start` up to byte `end`.
 #[derive(Debug, PartialEq, Eq)]
 struct Placeholder<'t> {
@@ -187,6 +219,19 @@ mod tests {
     fn variables_are_named_once_in_order() {
         assert_eq!(variables("{{b}} {{ a }} {{b}} {{x y}} {{{c}}}"), ["b", "a", "c"]);
         assert_eq!(variables("none"), [""; 0]);
+    }
+
+    #[test]
+    fn a_templates_own_text_is_what_no_variable_brings() {
+        let own = |template| {
+            let OwnText { chars, varies } = own_text(template);
+            (chars, varies)
+        };
+        assert_eq!(own(""), (0, false));
+        assert_eq!(own("{{a}} \n{{ b }}"), (0, true));
+        assert_eq!(own("Q: {{a}}!"), (3, true));
+        assert_eq!(own("Terse."), (6, false));
+        assert_eq!(own("You help {{company}}, and nobody else."), (ENOUGH_OWN, true));
     }
 
     /// How many bytes the search looks at, openings included.

@@ -82,21 +82,35 @@ impl Encoder {
     }
 
     fn link(&self, span: &FinishedSpan) -> PromptLink {
-        if !matches!(span.kind, Kind::Agent | Kind::Llm) || !self.linking.any() {
+        if !matches!(span.kind, Kind::Agent | Kind::Llm) {
             return PromptLink::default();
         }
-        let messages: Value =
-            span.request.and_then(|request| serde_json::from_str(request.get()).ok()).unwrap_or_default();
-        let mut texts: Vec<&str> = span.link_texts.iter().map(String::as_str).collect();
-        collect_texts(&messages, &mut texts);
-        let link = self.linking.of_call(&span.session.session_id, !span.inside_agent, texts);
+        let link = match &span.prompt {
+            Some(named) => named.clone(),
+            None if self.linking.any() => self.link_by_text(span),
+            None => return PromptLink::default(),
+        };
         debug(|| match (&link.prompt_key, link.prompt_version) {
             (Some(key), Some(version)) => {
-                format!("span {} used prompt {key} version {version}", span.span_id)
+                let how = if span.prompt.is_some() { "was given" } else { "used" };
+                format!("span {} {how} prompt {key} version {version}", span.span_id)
             }
             _ => format!("span {} used no prompt that is known", span.span_id),
         });
         link
+    }
+
+    fn link_by_text(&self, span: &FinishedSpan) -> PromptLink {
+        let mut search = self.linking.search(&span.session.session_id);
+        search.instructions(&span.link_texts.iter().map(String::as_str).collect::<Vec<_>>());
+        if !search.is_decided() {
+            let request = span.request.and_then(|request| serde_json::from_str(request.get()).ok());
+            let request: Value = request.unwrap_or_default();
+            let mut texts: Vec<&str> = span.link_messages.iter().map(String::as_str).collect();
+            collect_texts(&request, &mut texts);
+            search.messages(&texts);
+        }
+        search.link(!span.inside_agent)
     }
 }
 

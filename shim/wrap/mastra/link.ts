@@ -1,4 +1,4 @@
-import { field, isObject, list, quietly, text } from "./read";
+import { field, isObject, list, quietly } from "./read";
 
 /** Roles under which instructions reach a model. */
 const INSTRUCTING = new Set(["system", "developer"]);
@@ -11,19 +11,19 @@ const INSTRUCTING = new Set(["system", "developer"]);
  * not what it was instructed with.
  */
 export function instructionTexts(agent: object, given: unknown, body: unknown, inside: boolean): string[] {
-  const texts: string[] = [];
+  const texts = new Set<string>();
   collect(given, texts);
-  if (texts.length === 0) collect(staticInstructions(agent), texts);
+  if (texts.size === 0) collect(staticInstructions(agent), texts);
   if (!inside) collectSystem(body, texts);
-  else if (texts.length === 0) texts.push(...systemTexts(body).slice(0, 1));
-  return texts;
+  else if (texts.size === 0) return systemTexts(body).slice(0, 1);
+  return [...texts];
 }
 
-/** The texts of messages in any of the forms that Mastra takes. */
+/** The texts of messages in any of the forms that Mastra takes, each once. */
 export function messageTexts(messages: unknown): string[] {
-  const texts: string[] = [];
+  const texts = new Set<string>();
   collect(messages, texts);
-  return texts;
+  return [...texts];
 }
 
 /** 1.x tells what it was given, a function unasked. 0.24 does not. */
@@ -38,13 +38,13 @@ function staticInstructions(agent: object): unknown {
 }
 
 function systemTexts(body: unknown): string[] {
-  const texts: string[] = [];
+  const texts = new Set<string>();
   collectSystem(body, texts);
-  return texts;
+  return [...texts];
 }
 
 /** Instructions in the request body of a provider: OpenAI's two APIs, Anthropic's, Google's. */
-function collectSystem(body: unknown, texts: string[]): void {
+function collectSystem(body: unknown, texts: Set<string>): void {
   for (const messages of [field(body, "input"), field(body, "messages")]) {
     for (const message of list(messages)) {
       if (INSTRUCTING.has(String(field(message, "role")))) collect(field(message, "content"), texts);
@@ -53,9 +53,9 @@ function collectSystem(body: unknown, texts: string[]): void {
   for (const name of ["instructions", "system", "systemInstruction"]) collect(field(body, name), texts);
 }
 
-function collect(value: unknown, texts: string[]): void {
+function collect(value: unknown, texts: Set<string>): void {
   if (typeof value === "string") {
-    if (text(value) !== undefined && !texts.includes(value)) texts.push(value);
+    if (value !== "") texts.add(value);
   } else if (Array.isArray(value)) {
     for (const item of value) collect(item, texts);
   } else if (isObject(value)) {

@@ -1,5 +1,6 @@
 import { now } from "../../clock";
 import type { Attributes, SpanEnd } from "../../envelope";
+import { native } from "../../native";
 import { snapshot } from "../../snapshot";
 import type { OpenSpan } from "../../span";
 import { instructionTexts, messageTexts } from "./link";
@@ -15,8 +16,8 @@ export class Report {
   readonly steps: StepTime[] = [];
   private askedModel: string | undefined;
   private readonly instructions: unknown;
-  /** The messages' texts, where the core cannot read them from the request. */
-  private readonly messages: string[];
+  /** The messages' texts, where the core cannot read them from the request. Taken even where they may not be wanted. */
+  private readonly messages: string[] | undefined;
 
   constructor(
     private readonly span: OpenSpan,
@@ -28,7 +29,7 @@ export class Report {
   ) {
     this.runId = text(field(options, "runId"));
     this.instructions = field(options, "instructions");
-    this.messages = span.link && !span.capture ? messageTexts(input) : [];
+    this.messages = span.recording && !span.capture ? messageTexts(input) : undefined;
     this.askedModel = text(field(field(agent, "model"), "modelId")) ?? text(field(agent, "model"));
   }
 
@@ -79,7 +80,7 @@ export class Report {
       attributes: this.attributes(result),
       usageJson: usage && JSON.stringify(usage),
       timingsJson: this.timings(endMs),
-      linkTexts: this.linkTexts(result),
+      ...this.linkTexts(result),
     };
   }
 
@@ -123,11 +124,13 @@ export class Report {
     return Math.max(0, this.firstTokenMs - this.span.startMs);
   }
 
-  private linkTexts(result: unknown): string[] | undefined {
-    if (!this.span.link) return undefined;
+  /** Asked at the end: the call itself may be the first to fetch a prompt. */
+  private linkTexts(result: unknown): SpanEnd {
+    if (this.span.known.promptJson !== undefined || !native().links()) return {};
     const first = list(field(result, "steps"))[0];
     const body = field(field(first, "request"), "body") ?? field(field(result, "request"), "body");
     const inside = this.span.known.insideAgent === true;
-    return [...this.messages, ...instructionTexts(this.agent, this.instructions, body, inside)];
+    const linkTexts = instructionTexts(this.agent, this.instructions, body, inside);
+    return { linkTexts, linkMessages: this.messages };
   }
 }

@@ -4,6 +4,7 @@ import type { SpanEnd } from "../../envelope";
 import { describeError } from "../../error";
 import { identityOf } from "../../identity";
 import { abandonWith } from "../../open-spans";
+import { promptHere, withoutPrompt } from "../../prompt-scope";
 import { type OpenSpan, startSpan } from "../../span";
 import { messageTexts } from "./link";
 import { LiveRuns } from "./live";
@@ -21,6 +22,8 @@ export interface Call {
   agent: object;
   method: Method;
   original: (...args: unknown[]) => unknown;
+  /** The prompt that the agent was wrapped with. */
+  promptJson: string | undefined;
 }
 
 /** Chunks that are a model's first sign of life (Mastra's names, both lines). */
@@ -45,12 +48,13 @@ export function traceCall(call: Call, args: unknown[]): unknown {
   const bare = (args: unknown[]): unknown => Reflect.apply(call.original, call.agent, args);
   const run = quietly(() => new AgentRun(call, args));
   if (run === undefined || !run.span.recording) return bare(args);
-  return run.span.run(() => {
+  const traced = (): unknown => {
     const ready = quietly(() => tracedArguments(run, args)) ?? args;
     return isPromise(ready)
       ? run.watch(() => ready.then(bare, () => bare(args)))
       : run.watch(() => bare(ready));
-  });
+  };
+  return withoutPrompt(() => run.span.run(traced));
 }
 
 /** One run of an agent, from its call to its end. */
@@ -76,7 +80,8 @@ export class AgentRun {
     const options = args[method.optionsAt];
     const name = text(field(agent, "name")) ?? text(field(agent, "id")) ?? "agent";
     const before = method.resumes ? suspendedBefore(text(field(options, "runId"))) : undefined;
-    const outer = before ? undefined : current(identityOf(session).context.sessionId);
+    const { sessionId } = identityOf(session).context;
+    const outer = before ? undefined : current(sessionId);
     this.parent = live.of(outer);
     this.asTool = this.parent?.tools.adopt(messageTexts(args[0])[0]);
     this.span = startSpan({
@@ -93,7 +98,11 @@ export class AgentRun {
     if (!this.span.recording) return;
     live.keep(this);
     if (this.report.runId !== undefined) live.name(this.report.runId, this);
-    this.span.known = { ...this.report.begin(name, args[0]), insideAgent: live.isAround(outer) };
+    this.span.known = {
+      ...this.report.begin(name, args[0]),
+      insideAgent: live.isAround(outer),
+      promptJson: call.promptJson ?? promptHere(sessionId) ?? before?.promptJson,
+    };
     this.span.partial = () => {
       live.forget(this, this.report.runId);
       return this.report.soFar();
@@ -180,7 +189,8 @@ export class AgentRun {
     const { traceId, parentSpanId } = this.span;
     if (runId !== undefined && live.has(this)) {
       const { seen, waiting } = this.tools;
-      rememberSuspended(runId, { traceId, parentSpanId, seen: [...seen], waiting });
+      const { promptJson } = this.span.known;
+      rememberSuspended(runId, { traceId, parentSpanId, promptJson, seen: [...seen], waiting });
     }
     this.finish({ ...(result as Fields | undefined), finishReason: "suspended" }, undefined);
   }

@@ -6,6 +6,8 @@ export interface SuspendedRun {
   traceId: string;
   /** The span around the run, if there was one. */
   parentSpanId?: string | undefined;
+  /** The prompt that the run was given. */
+  promptJson?: string | undefined;
   /** Tool calls that have their span already, by id. */
   seen: string[];
   /** Tool calls that were asked for and have not started, by id. */
