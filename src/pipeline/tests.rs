@@ -1,2 +1,3 @@
 mod encoding;
+mod flush;
 mod ledger;
