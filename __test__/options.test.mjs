@@ -105,6 +105,15 @@ describe("the environment", { concurrency: 4 }, () => {
     assert.equal((await spansOf("from env")).length, 1);
   });
 
+  test("a user and password in a URL do not come in the way of the key", async () => {
+    const keyed = await startFallom({ key: "k" });
+    const url = keyed.url.replace("//", "//user:password@");
+    await tracedWith("with a user", { FALLOM_API_KEY: "k", FALLOM_BASE_URL: url });
+    const spans = await keyed.spans({ sessionId: "with a user" });
+    await keyed.close();
+    assert.equal(spans.length, 1);
+  });
+
   test("a service's own variable beats FALLOM_BASE_URL, and an option beats both", async () => {
     const env = { FALLOM_API_KEY: "k", FALLOM_BASE_URL: "http://127.0.0.1:1", FALLOM_TRACES_URL: server.url };
     await tracedWith("own variable", env);

@@ -45,6 +45,7 @@ use std::borrow::Cow;
 pub use data_url::without_data_urls;
 pub use encoded::encoded_len;
 pub use fit::{Content, Fitted, MIN_BUDGET, fit_agent, fit_tool, fit_value, fit_values};
+pub use share::level;
 pub use shorten::fit_string;
 pub use surrogates::well_formed;
 

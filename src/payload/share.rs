@@ -2,7 +2,7 @@
 
 /// The largest level such that all `sizes`, each held down to that level, sum up to `budget` at most: small
 /// ones stay whole, and the longest give first. `usize::MAX` if all stay whole. Sorts `sizes`.
-pub(super) fn level(sizes: &mut [usize], budget: usize) -> usize {
+pub fn level(sizes: &mut [usize], budget: usize) -> usize {
     sizes.sort_unstable();
     let mut left = budget;
     let mut claims = sizes.len();

@@ -68,7 +68,8 @@ impl Encoder {
         if manual {
             content.take_manual(&mut wire.attributes);
         }
-        let (budget, cut) = if may_be_long { budget(&mut wire, max_span_bytes)? } else { (usize::MAX, 0) };
+        let (budget, cut) =
+            if may_be_long { budget(&mut wire, content.len(), max_span_bytes)? } else { (usize::MAX, 0) };
         let cut = cut + content.put(&mut wire.attributes, manual, is_agent, budget);
         if cut > 0 {
             wire.attributes.insert("fallom.truncated_bytes".to_owned(), cut.into());
@@ -119,13 +120,15 @@ fn unreadable(error: &serde_json::Error) -> EncodeError {
     EncodeError::Unreadable(format!("{:?} error at column {}", error.classify(), error.column()))
 }
 
-/// Bytes left for content beside the rest of the span. A rest that is itself too long is shortened; also says by how
-/// many bytes.
-fn budget(wire: &mut WireSpan, max_span_bytes: usize) -> Result<(usize, u64), EncodeError> {
+/// Bytes left for content beside the rest of the span. A rest that leaves too few for the `content` is shortened, to half
+/// of the span at the least; also says by how many bytes.
+fn budget(wire: &mut WireSpan, content: usize, max_span_bytes: usize) -> Result<(usize, u64), EncodeError> {
     let mut rest = length(wire);
     let mut cut = 0;
-    if rest > max_span_bytes / 2 {
-        cut = shorten_attributes(&mut wire.attributes, max_span_bytes / 2);
+    let room = max_span_bytes.saturating_sub(content + NAMES).max(max_span_bytes / 2);
+    if rest > room {
+        let own: usize = own_texts(&mut wire.attributes).map(|text| payload::encoded_len(text)).sum();
+        cut = shorten_attributes(&mut wire.attributes, room.saturating_sub(rest - own));
         rest = length(wire);
     }
     let budget = max_span_bytes.checked_sub(rest + NAMES).ok_or(EncodeError::TooLarge)?;
@@ -142,6 +145,11 @@ impl Texts {
     fn of(span: &FinishedSpan) -> Self {
         let text = |raw: Option<&RawValue>| raw.map(|raw| payload::without_data_urls(raw.get()).into_owned());
         Texts { request: text(span.request), response: text(span.response) }
+    }
+
+    /// Bytes that they take on the wire.
+    fn len(&self) -> usize {
+        [&self.request, &self.response].into_iter().flatten().map(|text| payload::encoded_len(text)).sum()
     }
 
     /// `input` and `output` of a manual span stand among its attributes, as JSON text that nothing has read yet.
@@ -218,18 +226,25 @@ fn length(wire: &WireSpan) -> usize {
     serde_json::to_vec(wire).map_or(usize::MAX / 2, |bytes| bytes.len())
 }
 
-/// Text attributes of a user's own share what room there is; the short ones stay as they are. Says how many bytes were
-/// cut.
+/// Texts among the attributes that are a user's own.
+fn own_texts(attributes: &mut Map<String, Value>) -> impl Iterator<Item = &mut String> {
+    attributes.iter_mut().filter(|(name, _)| !name.starts_with("fallom.")).filter_map(
+        |(_, value)| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        },
+    )
+}
+
+/// A user's own texts share what room there is: the longest give first. Says how many bytes were cut.
 fn shorten_attributes(attributes: &mut Map<String, Value>, budget: usize) -> u64 {
-    let texts = attributes.values().filter(|value| value.is_string()).count().max(1);
-    let each = budget / texts;
+    let mut sizes: Vec<usize> = own_texts(attributes).map(|text| payload::encoded_len(text)).collect();
+    let each = payload::level(&mut sizes, budget);
     let mut cut = 0;
-    for (_, value) in attributes.iter_mut().filter(|(name, _)| !name.starts_with("fallom.")) {
-        if let Value::String(text) = value {
-            let (shortened, bytes) = payload::fit_string(text, each);
-            cut += bytes;
-            *text = shortened.into_owned();
-        }
+    for text in own_texts(attributes) {
+        let (shortened, bytes) = payload::fit_string(text, each);
+        cut += bytes;
+        *text = shortened.into_owned();
     }
     cut
 }

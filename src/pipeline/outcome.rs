@@ -23,15 +23,16 @@ pub enum Parts {
 
 impl State {
     /// The request of this unit has ended, whichever way. Its spans may have been compressed meanwhile.
-    fn leave_flight(&mut self, unit: &Unit) {
+    fn leave_flight(&mut self, unit: &mut Unit) {
+        self.forget_gone_of(unit);
         self.requests -= 1;
         self.in_flight_bytes -= unit.held_bytes;
         let now: usize = unit.spans.iter().map(|span| span.held.len()).sum();
         self.held_bytes = self.held_bytes - unit.held_bytes + now;
     }
 
-    pub fn delivered(&mut self, unit: Unit) {
-        self.leave_flight(&unit);
+    pub fn delivered(&mut self, mut unit: Unit) {
+        self.leave_flight(&mut unit);
         self.circuit.succeeded();
         for span in unit.spans {
             self.held_bytes -= span.held.len();
@@ -40,8 +41,8 @@ impl State {
     }
 
     /// All spans of the unit are given up.
-    pub fn dropped(&mut self, unit: Unit, reason: DropReason) {
-        self.leave_flight(&unit);
+    pub fn dropped(&mut self, mut unit: Unit, reason: DropReason) {
+        self.leave_flight(&mut unit);
         for span in unit.spans {
             self.held_bytes -= span.held.len();
             self.give_up(Place::InFlight, &span, reason);
@@ -49,9 +50,9 @@ impl State {
     }
 
     /// The unit goes again after its backoff; spans that are too old for that are given up, or left to the spool.
-    pub fn retry(&mut self, unit: Unit, after: Option<Duration>, retry: &Retry) {
+    pub fn retry(&mut self, mut unit: Unit, after: Option<Duration>, retry: &Retry) {
         let now = Instant::now();
-        self.leave_flight(&unit);
+        self.leave_flight(&mut unit);
         self.circuit.failed(now, retry);
         self.asked_to_wait_until = self.asked_to_wait_until.max(after.map(|after| now + after));
         let (old, spans): (Vec<_>, Vec<_>) =
@@ -79,8 +80,8 @@ impl State {
     }
 
     /// The unit goes again at once, whole or in parts.
-    pub fn resend(&mut self, unit: Unit, parts: Parts) {
-        self.leave_flight(&unit);
+    pub fn resend(&mut self, mut unit: Unit, parts: Parts) {
+        self.leave_flight(&mut unit);
         self.circuit.succeeded();
         self.stats.requeue(unit.spans.len() as u64);
         let attempts = unit.attempts.saturating_add(1);

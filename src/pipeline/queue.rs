@@ -69,6 +69,8 @@ pub struct State {
     pub(super) in_flight_bytes: usize,
     /// With a spool: the unsettled spans that are not on disk, by number.
     memory_only: Option<BTreeSet<u64>>,
+    /// Segments that had to make room in the spool.
+    gone: BTreeSet<u32>,
     moved: Moved,
     /// The spool is being told of what has moved.
     telling: bool,
@@ -97,6 +99,7 @@ impl State {
             max_bytes: max_queue_bytes,
             in_flight_bytes: 0,
             memory_only: None,
+            gone: BTreeSet::new(),
             moved: Moved::default(),
             telling: false,
         }
@@ -203,11 +206,31 @@ impl State {
 
     /// What changed in the spool by itself.
     pub fn spool_changed(&mut self, changes: Changes) {
+        if !changes.gone.is_empty() {
+            self.gone.extend(changes.gone);
+            self.forget_gone();
+        }
         self.stats.find(changes.found);
         self.stats.drop_from(Place::Spooled, DropReason::SpoolFull, changes.full);
         self.stats.drop_from(Place::Spooled, DropReason::Expired, changes.expired);
         // They were on their way back, but never arrived.
         self.stats.drop_from(Place::Spooled, DropReason::Rejected, changes.unreadable);
+    }
+
+    /// What stood in a segment that is gone is in memory alone.
+    fn forget_gone(&mut self) {
+        let delayed = self.delayed.iter_mut().map(|delayed| &mut delayed.unit);
+        let units = self.split.iter_mut().chain(delayed).flat_map(|unit| &mut unit.spans);
+        for span in units.chain(&mut self.ready) {
+            forget(&self.gone, &mut self.memory_only, span);
+        }
+    }
+
+    /// As [`State::forget_gone`], for spans that were in flight.
+    pub(super) fn forget_gone_of(&mut self, unit: &mut Unit) {
+        for span in &mut unit.spans {
+            forget(&self.gone, &mut self.memory_only, span);
+        }
     }
 
     /// Whether spans from the spool may be queued again: the server takes spans, or nothing else is left to find out
@@ -357,5 +380,12 @@ impl State {
             (None, None) => {}
         }
         self.waiters.settle(seq, how);
+    }
+}
+
+fn forget(gone: &BTreeSet<u32>, memory_only: &mut Option<BTreeSet<u64>>, span: &mut Queued) {
+    if span.spooled.is_some_and(|address| address.is_in(gone)) {
+        span.spooled = None;
+        memory_only.get_or_insert_default().insert(span.seq);
     }
 }

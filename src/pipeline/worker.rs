@@ -226,7 +226,14 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
         Answer::Retry { status, after, reason } => {
             state.note_error(&reason, status);
             state.retry(unit, after, &settings.retry);
+            let down = state.circuit.is_down();
             drop(state);
+            if down {
+                let url = settings.traces.shown();
+                warn_once(&format!(
+                    "{url} does not take spans: they are kept and sent again (stats().lastError says why)."
+                ));
+            }
             let event =
                 Event { kind: Kind::Retrying, message: reason.into(), count: count as u64, reason: None };
             diagnostics::report(Event { reason: Some(status.map_or("connection", |_| "status")), ..event });

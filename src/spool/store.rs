@@ -1,5 +1,6 @@
 //! The spool of this process: the segments that it owns, their bounds, and those that it takes over.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -32,9 +33,18 @@ pub struct Address {
     index: u32,
 }
 
+impl Address {
+    /// Whether it is in one of these segments.
+    pub fn is_in(self, segments: &BTreeSet<u32>) -> bool {
+        segments.contains(&self.segment)
+    }
+}
+
 /// What changed in the spool by itself, for the ledger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
+    /// Segments that had to make room: what of them is held as well is in memory alone.
+    pub gone: Vec<u32>,
     /// Waiting spans of other processes, now ours.
     pub found: u64,
     /// Waiting spans that had to make room.
@@ -153,6 +163,7 @@ impl Spool {
                 self.writing = None;
             }
             self.changes.full += segment.waiting;
+            self.changes.gone.push(id);
             segment.remove();
             warn_once("The spool is full: the oldest spans in it are dropped. Raise spool.maxBytes.");
         }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
+    RETRY_AFTER,
 };
 use reqwest::{Response, StatusCode};
 use rustls_pki_types::CertificateDer;
@@ -72,7 +73,7 @@ impl Http {
         let (body, encoding) = compress(post.body, post.form.encoding);
         let bytes = body.len() as u64;
         let mut request =
-            self.client.post(url).timeout(post.timeout).header(AUTHORIZATION, bearer(traces)).header(
+            self.client.post(url).timeout(post.timeout).headers(bearer(traces)).header(
                 CONTENT_TYPE,
                 if post.form.ndjson { "application/x-ndjson" } else { "application/json" },
             );
@@ -111,7 +112,7 @@ impl Http {
             let request = self
                 .client
                 .get(format!("{}{path}", endpoint.url))
-                .header(AUTHORIZATION, bearer(endpoint))
+                .headers(bearer(endpoint))
                 .header(ACCEPT, "application/json");
             let request = etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag));
             let response = request.send().await.map_err(|error| describe(&error))?;
@@ -141,7 +142,7 @@ impl Http {
             .client
             .post(format!("{}{path}", endpoint.url))
             .timeout(timeout)
-            .header(AUTHORIZATION, bearer(endpoint))
+            .headers(bearer(endpoint))
             .header(CONTENT_TYPE, "application/json")
             .body(body)
             .send()
@@ -164,8 +165,11 @@ fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn bearer(endpoint: &Endpoint) -> String {
-    format!("Bearer {}", endpoint.api_key.as_deref().unwrap_or_default())
+/// The key, in place of what the client makes of a user and password in the URL.
+fn bearer(endpoint: &Endpoint) -> HeaderMap {
+    let key = format!("Bearer {}", endpoint.api_key.as_deref().unwrap_or_default());
+    // A key that no header can hold is refused by the server as one that is missing.
+    HeaderValue::from_str(&key).map(|key| HeaderMap::from_iter([(AUTHORIZATION, key)])).unwrap_or_default()
 }
 
 async fn read_at_most(mut response: Response, most_bytes: usize) -> Result<Vec<u8>, String> {

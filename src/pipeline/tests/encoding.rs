@@ -97,6 +97,19 @@ fn a_users_own_attributes_never_make_a_span_too_long() {
     assert!(wire["attributes"]["fallom.truncated_bytes"].as_u64().unwrap() > 900_000);
 }
 
+#[test]
+fn a_users_own_attributes_stay_whole_where_the_span_fits_and_the_longest_gives_first_where_it_does_not() {
+    let [long, longer] = ["x".repeat(6000), "y".repeat(9000)];
+    let attributes = json!({"fallom.span_type": "manual", "a": "short", "b": long});
+    let wire = encode(&envelope(json!({"kind": "custom", "attributes": attributes})), 8192).unwrap();
+    assert_eq!(wire["attributes"]["b"], long);
+    assert!(wire["attributes"].get("fallom.truncated_bytes").is_none());
+    let attributes = json!({"a": "short", "b": &long[..2000], "c": longer});
+    let wire = encode(&envelope(json!({"kind": "custom", "attributes": attributes})), 8192).unwrap();
+    assert_eq!((&wire["attributes"]["a"], &wire["attributes"]["b"]), (&json!("short"), &json!(long[..2000])));
+    assert!(wire["attributes"]["c"].as_str().unwrap().len() > 4000);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 

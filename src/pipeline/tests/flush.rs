@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::ledger::*;
 use crate::pipeline::queue::State;
 use crate::settings::Retry;
+use crate::spool::Changes;
 use crate::transport::{Encoding, Form};
 
 #[test]
@@ -64,6 +65,22 @@ fn the_end_of_the_process_does_not_wait_for_a_server_that_is_down_once_all_is_on
     assert!(done.try_recv().is_ok());
     let result = run.state.end_flush(id);
     assert_eq!((result.spooled, result.pending, result.timed_out), (6, 0, false));
+}
+
+#[test]
+fn what_had_to_make_room_on_disk_counts_as_memory_alone() {
+    let mut run = Run::new(true);
+    for _ in 0..2 {
+        run.apply(Event::Record { bytes: 600 });
+        run.apply(Event::Encode { most: 1, grows_to: 10 });
+    }
+    run.apply(Event::Hurry);
+    run.apply(Event::Send { ndjson: false });
+    run.state.spool_changed(Changes { gone: (0..100_000).collect(), ..Changes::default() });
+    run.apply(Event::Failed { expired: false });
+    let (id, _) = run.state.begin_flush(Instant::now(), false);
+    let result = run.state.end_flush(id);
+    assert_eq!((result.spooled, result.pending), (0, 2));
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_full_spool_drops_its_oldest_spans_and_counts_them() {
     let text = "x".repeat(10_000);
     let addresses: Vec<Address> = (0..40).map(|_| write(&mut spool, &text)).collect();
     spool.wait(&addresses[30..]);
-    assert_eq!(spool.take_changes(), Changes::default());
+    assert_eq!(spool.take_changes().full, 0);
     spool.wait(&addresses[..30]);
     let full = spool.take_changes().full;
     let waiting = replay(&mut spool).len() as u64;
