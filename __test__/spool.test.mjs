@@ -243,6 +243,23 @@ describe("with a spool", { concurrency: 2 }, () => {
     }
   });
 
+  test("onDiagnostic hears of what was found on disk", async (t) => {
+    const [dir, server] = [spoolFolder(t), await comingAndGoing(t)];
+    await run(record, spooled(server, dir), { count: 3 });
+    await server.up();
+    const hear = async ({ fallom, options }) => {
+      const found = new Promise((resolve) => {
+        fallom.init({ ...options, onDiagnostic: (event) => event.reason === "found" && resolve(event) });
+      });
+      const waiting = setTimeout(() => {}, 10_000);
+      const event = await found;
+      clearTimeout(waiting);
+      return event;
+    };
+    const { type, count, message } = await run(hear, spooled(server, dir));
+    assert.deepEqual([type, count, typeof message], ["spool", 3, "string"]);
+  });
+
   test("FALLOM_SPOOL_DIR turns it on", async (t) => {
     const [dir, server] = [spoolFolder(t), await comingAndGoing(t)];
     await run(record, optionsFor(server), { count: 1 }, { env: { FALLOM_SPOOL_DIR: dir } });

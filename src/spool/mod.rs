@@ -20,10 +20,12 @@
 //!
 //! **The format** (`record`), little endian:
 //!
-//!     segment = "FALLOM-SPOOL-1\n" NUL, record*
-//!     record  = marker[4], crc32 of the rest, kind u8, index u32, since i64 (ms since 1970),
-//!               plain_len u32, len u32, payload[len]
-//!     kind    = 1 span, as on the wire · 2 span, a zstd frame · 3 settled: pairs of first and last index, u32
+//! ```text
+//! segment = "FALLOM-SPOOL-1\n" NUL, record*
+//! record  = marker[4], crc32 of the rest, kind u8, index u32, since i64 (ms since 1970),
+//!           plain_len u32, len u32, payload[len]
+//! kind    = 1 span, as on the wire · 2 span, a zstd frame · 3 settled: pairs of first and last index, u32
+//! ```
 //!
 //! No crate was found to build on: those for write-ahead logs (walogs, okaywal, simple_wal) sync each write and stop at
 //! the first torn record; those for queues (yaque, queue-file, disk_backed_queue) know one process and acknowledge in

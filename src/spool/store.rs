@@ -263,11 +263,11 @@ impl Spool {
 
     fn adopted(&mut self, segment: Segment, torn: u64) {
         self.changes.found += segment.waiting;
-        debug(|| format!("{} spans of an earlier process were found in the spool", segment.waiting));
+        if segment.waiting > 0 {
+            report("spans of an earlier process were found on disk", segment.waiting, "found");
+        }
         if torn > 0 {
-            debug(|| {
-                format!("{torn} bytes in the spool are no spans, perhaps of a torn write: they are skipped")
-            });
+            report("what is no span, perhaps of a torn write, was skipped", 0, "torn");
         }
         let at = self.own(segment);
         self.remove_if_finished(at);
