@@ -2,33 +2,10 @@
 
 use std::time::Instant;
 
-use super::queue::{Queued, State};
+use super::queue::State;
+use super::unit::{Queued, Unit};
 use crate::settings::Batch;
-use crate::transport::{Form, Limit};
-
-/// Spans that go in one request.
-#[derive(Debug)]
-pub struct Unit {
-    pub spans: Vec<Queued>,
-    /// Tries that failed.
-    pub attempts: u32,
-    /// The forms that are left to them.
-    pub limit: Limit,
-    /// What the spans held when they left.
-    pub(super) held_bytes: usize,
-}
-
-/// A unit that failed and waits for its backoff.
-pub struct Delayed {
-    pub unit: Unit,
-    pub until: Instant,
-}
-
-impl Unit {
-    pub fn new(spans: Vec<Queued>, attempts: u32) -> Self {
-        Unit { spans, attempts, limit: Limit::None, held_bytes: 0 }
-    }
-}
+use crate::transport::Form;
 
 impl State {
     /// The next request to send now, if there is one. Its spans are counted as in flight.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::queue::{Moved, Queued};
-use super::worker::Shared;
+use super::queue::Moved;
+use super::shared::Shared;
+use super::unit::Queued;
 use crate::held::Held;
 use crate::settings::Settings;
 use crate::spool::Spool;
@@ -72,6 +73,11 @@ impl Disk {
             state.stats.spooled_bytes = spool.waiting_bytes();
         }
         state.told();
+    }
+
+    /// Whether spans wait on disk alone.
+    pub fn has_waiting(&self) -> bool {
+        self.spool.as_ref().is_some_and(Spool::has_waiting)
     }
 
     /// When the spool has something to do by itself.

@@ -15,6 +15,8 @@ mod intake;
 mod ledger;
 mod outcome;
 mod queue;
+mod shared;
+mod unit;
 mod worker;
 
 pub use encode::Encoder;

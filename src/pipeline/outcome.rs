@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::batch::{Delayed, Unit};
 use super::ledger::{DropReason, Place};
-use super::queue::{Queued, State};
+use super::queue::State;
+use super::unit::{Delayed, Queued, Unit};
 use crate::diagnostics::debug;
 use crate::settings::Retry;
 use crate::transport::{Limit, backoff};

@@ -3,26 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
-use super::batch::{Delayed, Unit};
 use super::flush::{FlushResult, Settled, Waiters};
 use super::inbox::{Block, Inbox, Raw};
 use super::ledger::{DropReason, LastError, Place, Stats};
+use super::unit::{Delayed, Queued, Unit};
 use crate::diagnostics::warn_once;
-use crate::held::Held;
 use crate::spool::{Address, Changes, Returned};
 use crate::transport::Circuit;
 use crate::wire::time::iso_now;
-
-/// What the queue holds of one span.
-#[derive(Debug)]
-pub struct Queued {
-    /// Numbered as handed in.
-    pub seq: u64,
-    pub held: Held,
-    pub since: Instant,
-    /// Where it stands on disk as well.
-    pub spooled: Option<Address>,
-}
 
 /// Spans on disk whose place has changed: the thread passes it on, since nothing is written under the lock.
 #[derive(Debug, Default)]

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use super::batch::Unit;
 use super::disk::Disk;
 use super::encode::Encoder;
 use super::flush::FlushResult;
@@ -14,6 +13,8 @@ use super::intake::encode_some;
 use super::ledger::{DropReason, Place, Stats};
 use super::outcome::Parts;
 use super::queue::State;
+use super::shared::Shared;
+use super::unit::Unit;
 use crate::diagnostics::{self, Event, Kind, debug, warn_once};
 use crate::held::{Packer, gather};
 use crate::settings::Settings;
@@ -27,16 +28,6 @@ const REST_AFTER_BUG: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Pipeline {
     shared: Arc<Shared>,
-}
-
-/// What the thread shares with those who call it.
-pub struct Shared {
-    pub state: Mutex<State>,
-    wake: Notify,
-    settings: RwLock<Arc<Settings>>,
-    pub http: Arc<Http>,
-    pub encoder: Encoder,
-    pub packer: Packer,
 }
 
 impl Pipeline {
@@ -160,8 +151,13 @@ async fn run(shared: Arc<Shared>) {
         }
         disk.keep_up(&shared, &settings);
         send_due(&shared);
-        let due = shared.state.lock().next_wake(&settings.batch, settings.transport.max_concurrent);
-        let next = [due, disk.next_look()].into_iter().flatten().min();
+        let (due, rested) = {
+            let state = shared.state.lock();
+            let due = state.next_wake(&settings.batch, settings.transport.max_concurrent);
+            // Then spans may come back from the disk.
+            (due, state.resting_until(Instant::now()).filter(|_| disk.has_waiting()))
+        };
+        let next = [due, rested, disk.next_look()].into_iter().flatten().min();
         let sleep = next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
         tokio::select! {
             () = shared.wake.notified() => {}

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use crate::held::Held;
 use crate::pipeline::DropReason;
-use crate::pipeline::batch::Unit;
 use crate::pipeline::inbox::Raw;
 use crate::pipeline::outcome::Parts;
-use crate::pipeline::queue::{Moved, Queued, State};
+use crate::pipeline::queue::{Moved, State};
+use crate::pipeline::unit::{Queued, Unit};
 use crate::settings::{Batch, Retry};
 use crate::spool::Spool;
 use crate::spool::testing::{SMALL, Scratch, look};

@@ -1,0 +1,22 @@
+//! What the thread shares with those who call it.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use super::encode::Encoder;
+use super::queue::State;
+use crate::held::Packer;
+use crate::settings::Settings;
+use crate::transport::Http;
+
+/// What the thread shares with those who call it.
+pub struct Shared {
+    pub state: Mutex<State>,
+    pub wake: Notify,
+    pub settings: RwLock<Arc<Settings>>,
+    pub http: Arc<Http>,
+    pub encoder: Encoder,
+    pub packer: Packer,
+}
