@@ -25,6 +25,7 @@ pub type Digest = [u8; SHA256_OUTPUT_LEN];
 
 /// The first line of a file.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Head {
     /// What kind of file this is, and of which form.
     fallom_catalog: u32,
