@@ -28,6 +28,10 @@ use sessions::{Own, Sessions};
 const ENOUGH_NOTES: usize = 256;
 const ENOUGH_BYTES: usize = 256 * 1024;
 
+/// So many renderings are compared with the next one, of so many bytes each.
+const MOST_LATELY: usize = 16;
+const LONGEST_LATELY: usize = 64 * 1024;
+
 /// The prompts rendered lately and what sessions asked for. One per process.
 ///
 /// The event loop only takes notes, in a list of its own; whoever searches takes them in first. So `prompts.get` never
@@ -51,6 +55,14 @@ struct Notes {
     list: VecDeque<Note>,
     bytes: usize,
     called: bool,
+    /// What was noted last, oldest first: an application renders the same over and over.
+    lately: VecDeque<Lately>,
+}
+
+/// A rendering that was noted, to be compared with the next one.
+struct Lately {
+    prompt: Prompt,
+    texts: Vec<String>,
 }
 
 enum Note {
@@ -74,9 +86,13 @@ impl Linking {
         renderings: impl IntoIterator<Item = Rendering<'t>>,
     ) -> bool {
         let told = renderings.into_iter().filter(|rendering| rendering.own.chars > 0);
+        let told: Vec<Rendering<'_>> = told.collect();
+        if told.is_empty() || self.notes.lock().had_lately(key, version, &told) {
+            return false;
+        }
         let owned = |Rendering { text, own }| OwnedRendering { text: String::from(text), own };
-        let texts: Vec<_> = told.map(owned).collect();
-        !texts.is_empty() && self.note(Note::Rendered { prompt: (key.to_owned(), version), texts })
+        let texts: Vec<_> = told.into_iter().map(owned).collect();
+        self.note(Note::Rendered { prompt: (key.to_owned(), version), texts })
     }
 
     /// Notes that a prompt was rendered for this session. As [`Linking::rendered`].
@@ -137,8 +153,29 @@ impl Notes {
         enough && !std::mem::replace(&mut self.called, true)
     }
 
+    /// Whether the same was noted a moment ago; if not, it is remembered.
+    fn had_lately(&mut self, key: &str, version: i64, told: &[Rendering<'_>]) -> bool {
+        let same = |lately: &Lately| {
+            (lately.prompt.0.as_str(), lately.prompt.1) == (key, version)
+                && lately.texts.iter().map(String::as_str).eq(told.iter().map(|rendering| rendering.text))
+        };
+        if self.lately.iter().any(same) {
+            return true;
+        }
+        if told.iter().map(|rendering| rendering.text.len()).sum::<usize>() <= LONGEST_LATELY {
+            if self.lately.len() == MOST_LATELY {
+                self.lately.pop_front();
+            }
+            let texts = told.iter().map(|rendering| String::from(rendering.text)).collect();
+            self.lately.push_back(Lately { prompt: (key.to_owned(), version), texts });
+        }
+        false
+    }
+
     fn take(&mut self) -> VecDeque<Note> {
-        std::mem::take(self).list
+        self.bytes = 0;
+        self.called = false;
+        std::mem::take(&mut self.list)
     }
 }
 
