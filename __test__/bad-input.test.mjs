@@ -133,7 +133,10 @@ describe("lists that can be read, but not used", () => {
 });
 
 test("what is no key, id, version or variable is a TypeError that rejects, and is not asked for", async () => {
-  const asked = (await server.requests()).length;
+  // What the tests before it began is over.
+  await Promise.all([prompts.preload(), models.preload(), fallom.flush()]);
+  const reads = async () => (await server.requests()).filter(({ method }) => method === "GET").length;
+  const asked = await reads();
   for (const call of [
     () => prompts.get(undefined),
     () => prompts.get({}),
@@ -145,7 +148,7 @@ test("what is no key, id, version or variable is a TypeError that rejects, and i
     () => models.get(Symbol("c"), "s"),
   ])
     await assert.rejects(call(), TypeError, String(call));
-  assert.equal((await server.requests()).length, asked);
+  assert.equal(await reads(), asked);
 });
 
 for (const status of [401, 403]) {
