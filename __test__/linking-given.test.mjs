@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fallom, { prompts, trace } from "@fallom/trace";
+import { linkOf, NO_LINK, prompt, TONE } from "./support/catalog.mjs";
 import { child, optionsFor, resultOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
 import { line, Mastra, makeAgent, makeStore, makeTool, modelOf, z } from "./support/mastra.mjs";
@@ -11,12 +12,6 @@ import { startModel } from "./support/model.mjs";
 import { runProgram } from "./support/program.mjs";
 import { named } from "./support/spans.mjs";
 
-const prompt = (key, version, system, user = null) => ({
-  key,
-  version,
-  system_prompt: system,
-  user_template: user,
-});
 const CATALOG = {
   prompts: [
     prompt("support", 1, "You help {{company}}."),
@@ -24,27 +19,10 @@ const CATALOG = {
     prompt("polite", 1, "You are polite."),
     prompt("terse", 3, "You are terse."),
   ],
-  prompt_ab_tests: [
-    {
-      key: "tone",
-      version: 1,
-      variants: [
-        { prompt_key: "polite", prompt_version: null, weight: 50 },
-        { prompt_key: "terse", prompt_version: 3, weight: 50 },
-      ],
-    },
-  ],
+  prompt_ab_tests: [TONE],
 };
-const NONE = [undefined, undefined, undefined, undefined];
 const POLITE = ["polite", 1, undefined, undefined];
 const TERSE = ["terse", 3, undefined, undefined];
-
-const linkOf = (span) => [
-  span.prompt_key,
-  span.prompt_version,
-  span.prompt_ab_test_key,
-  span.prompt_variant_index,
-];
 
 /** Calls each tool that is on offer once, then answers. */
 const reply = ({ tools, toolResults }) =>
@@ -86,7 +64,7 @@ describe("a prompt that an agent is wrapped with", () => {
     assert.deepEqual(await linksOf(one, 2), [POLITE, POLITE]);
     assert.deepEqual(await linksOf(other, 2), [TERSE, TERSE]);
     const links = Object.fromEntries((await spansOf(plain, 2)).map((span) => [span.name, linkOf(span)]));
-    assert.deepEqual(links, { "agent.SupportAgent.generate": TERSE, "agent.SupportAgent.stream": NONE });
+    assert.deepEqual(links, { "agent.SupportAgent.generate": TERSE, "agent.SupportAgent.stream": NO_LINK });
   });
 
   test("of an A/B test is named with its variant", async () => {
@@ -107,7 +85,7 @@ describe("a prompt that an agent is wrapped with", () => {
     await session.wrapMastraAgent(agentOf({ agents }), { prompt: polite }).generate("hello");
     const spans = await spansOf(session, (spans) => spans.some(({ parent_span_id: parent }) => !parent));
     const link = (name) => linkOf(named(spans, `agent.${name}.generate`));
-    assert.deepEqual([link("SupportAgent"), link("one"), link("other")], [POLITE, NONE, TERSE]);
+    assert.deepEqual([link("SupportAgent"), link("one"), link("other")], [POLITE, NO_LINK, TERSE]);
   });
 
   test("is named by what resumes a run, too", async () => {
@@ -175,7 +153,7 @@ describe("session.withPrompt", () => {
     const links = (await spansOf(session, 8))
       .toSorted((one, other) => one.start_time.localeCompare(other.start_time))
       .map(linkOf);
-    assert.deepEqual(links.slice(3), [NONE, TERSE, TERSE, POLITE, POLITE]);
+    assert.deepEqual(links.slice(3), [NO_LINK, TERSE, TERSE, POLITE, POLITE]);
   });
 
   test("is that session's alone", async () => {
@@ -185,7 +163,7 @@ describe("session.withPrompt", () => {
       Promise.all([session, other].map((each) => each.wrapMastraAgent(agent).generate("hello"))),
     );
     assert.deepEqual(await linksOf(session, 1), [POLITE]);
-    assert.deepEqual(await linksOf(other, 1), [NONE]);
+    assert.deepEqual(await linksOf(other, 1), [NO_LINK]);
   });
 
   test("leaves sub-agents, and agents that tools ask, to their own texts", async () => {
@@ -213,7 +191,7 @@ describe("session.withPrompt", () => {
     const links = ["SupportAgent", "prompted", "plain", "asked", "given"].map((name) =>
       linkOf(named(spans, `agent.${name}.generate`)),
     );
-    assert.deepEqual(links, [POLITE, TERSE, NONE, NONE, TERSE]);
+    assert.deepEqual(links, [POLITE, TERSE, NO_LINK, NO_LINK, TERSE]);
   });
 
   test("counts for spans of one's own that may use a prompt", async () => {
@@ -223,7 +201,7 @@ describe("session.withPrompt", () => {
     });
     await trace.wrapTraced(session, "later", async () => {}, { kind: "llm" })();
     const links = Object.fromEntries((await spansOf(session, 5)).map((span) => [span.name, linkOf(span)]));
-    assert.deepEqual(links, { llm: POLITE, agent: POLITE, tool: NONE, custom: NONE, later: NONE });
+    assert.deepEqual(links, { llm: POLITE, agent: POLITE, tool: NO_LINK, custom: NO_LINK, later: NO_LINK });
   });
 
   test("names none for a fallback of the caller's own", async () => {
@@ -232,7 +210,7 @@ describe("session.withPrompt", () => {
     const fallback = { key: "polite", version: 0, system, user: "", variables: [], isFallback: true };
     const traced = session.wrapMastraAgent(agentOf({ instructions: system }));
     await session.withPrompt(fallback, () => traced.generate("hello"));
-    assert.deepEqual(await linksOf(session, 1), [NONE]);
+    assert.deepEqual(await linksOf(session, 1), [NO_LINK]);
   });
 
   test("gives what the function gives, throws what it throws, and says what it was given wrongly", async () => {
@@ -281,7 +259,7 @@ describe("session.prompt", () => {
     await Promise.all([one, other, neither].map((each) => each.wrapMastraAgent(agent).generate("hello")));
     assert.deepEqual(await linksOf(one, 1), [["support", 1, undefined, undefined]]);
     assert.deepEqual(await linksOf(other, 1), [["support", 2, undefined, undefined]]);
-    assert.deepEqual(await linksOf(neither, 1), [NONE]);
+    assert.deepEqual(await linksOf(neither, 1), [NO_LINK]);
   });
 });
 

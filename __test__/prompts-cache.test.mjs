@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { catalogOf } from "./support/catalog.mjs";
 import { child, optionsFor, resultOf, warningsOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
 import { runProgram, startProgram } from "./support/program.mjs";
@@ -13,14 +14,6 @@ import { runProgram, startProgram } from "./support/program.mjs";
 /** No get waits so long, if the cache serves. */
 const GET_MS = 5000;
 
-const prompt = (version, text) => ({ key: "p", version, system_prompt: text, user_template: null });
-const catalogOf = (version, text) => ({
-  prompts: [prompt(version, text)],
-  prompt_ab_tests: [
-    { key: "t", version: 1, variants: [{ prompt_key: "p", prompt_version: null, weight: 100 }] },
-  ],
-  configs: [{ key: "c", version, variants: [{ model: text, weight: 100 }] }],
-});
 const seventh = JSON.stringify({ key: "c", version: 7, variants: [{ model: "seventh", weight: 100 }] });
 /** Serves a version that no list holds. */
 const SEVENTH = { path: "/configs/c/version/7", body: seventh };

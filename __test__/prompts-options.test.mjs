@@ -3,16 +3,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import fallom, { models, prompts } from "@fallom/trace";
+import { prompt } from "./support/catalog.mjs";
 import { child, optionsFor, resultOf, warningsOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
 import { runProgram } from "./support/program.mjs";
-
-const prompt = (key, version, system, user = null) => ({
-  key,
-  version,
-  system_prompt: system,
-  user_template: user,
-});
 
 const CATALOG = {
   prompts: [

@@ -3,20 +3,13 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { catalogOf } from "./support/catalog.mjs";
 import { child, optionsFor, resultOf, warningsOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
 import { runProgram, startProgram } from "./support/program.mjs";
 
 const GET_MS = 300;
 
-const prompt = (version, text) => ({ key: "p", version, system_prompt: text, user_template: null });
-const catalogOf = (version, text) => ({
-  prompts: [prompt(version, text)],
-  prompt_ab_tests: [
-    { key: "t", version: 1, variants: [{ prompt_key: "p", prompt_version: null, weight: 100 }] },
-  ],
-  configs: [{ key: "c", version, variants: [{ model: text, weight: 100 }] }],
-});
 const CATALOG = catalogOf(1, "first");
 const LISTS = ["/prompts", "/prompt-ab-tests", "/configs"];
 

@@ -4,18 +4,10 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fallom, { models, prompts } from "@fallom/trace";
+import { config, prompt, TONE, variant } from "./support/catalog.mjs";
 import { child, optionsFor, resultOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
 import { runProgram } from "./support/program.mjs";
-
-const prompt = (key, version, system, user = null) => ({
-  key,
-  version,
-  system_prompt: system,
-  user_template: user,
-});
-const variant = (prompt_key, prompt_version, weight) => ({ prompt_key, prompt_version, weight });
-const config = (key, version, model) => ({ key, version, variants: [{ model, weight: 100 }] });
 
 const CATALOG = {
   prompts: [
@@ -27,7 +19,7 @@ const CATALOG = {
     prompt("a/b c", 1, "Odd key."),
   ],
   prompt_ab_tests: [
-    { key: "tone", version: 1, variants: [variant("polite", null, 50), variant("terse", 3, 50)] },
+    TONE,
     { key: "pinned", version: 1, variants: [variant("support", 1, 100)] },
     { key: "broken", version: 1, variants: [variant("nowhere", null, 100)] },
   ],

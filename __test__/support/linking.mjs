@@ -4,17 +4,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fallom, { prompts } from "@fallom/trace";
+import { linkOf, NO_LINK, prompt, TONE } from "./catalog.mjs";
 import { optionsFor } from "./child.mjs";
 import { startFallom } from "./fallom.mjs";
 import { makeAgent, modelOf } from "./mastra.mjs";
 import { echo, startModel } from "./model.mjs";
 
-const prompt = (key, version, system, user = null) => ({
-  key,
-  version,
-  system_prompt: system,
-  user_template: user,
-});
 const CATALOG = {
   prompts: [
     prompt("support", 1, "Old help for {{company}}."),
@@ -26,25 +21,8 @@ const CATALOG = {
     prompt("terms", 2, "You know the terms of {{company}} by heart. You never promise anything."),
     prompt("question", 1, null, "{{question}}"),
   ],
-  prompt_ab_tests: [
-    {
-      key: "tone",
-      version: 1,
-      variants: [
-        { prompt_key: "polite", prompt_version: null, weight: 50 },
-        { prompt_key: "terse", prompt_version: 3, weight: 50 },
-      ],
-    },
-  ],
+  prompt_ab_tests: [TONE],
 };
-const NONE = [undefined, undefined, undefined, undefined];
-
-const linkOf = (span) => [
-  span.prompt_key,
-  span.prompt_version,
-  span.prompt_ab_test_key,
-  span.prompt_variant_index,
-];
 
 /** The tests of one process. */
 export function testLinking({ captureContent }) {
@@ -146,7 +124,7 @@ export function testLinking({ captureContent }) {
       const { user } = await prompts.get("question", { variables: { question } });
       assert.equal(user, question);
       await other.wrapMastraAgent(makeAgent({ model: modelOf(model) })).generate(question);
-      assert.deepEqual((await spansOf(other, 1)).map(linkOf), [NONE]);
+      assert.deepEqual((await spansOf(other, 1)).map(linkOf), [NO_LINK]);
       // Who uses it, names it.
       await one
         .wrapMastraAgent(makeAgent({ model: modelOf(model) }), { prompt: await prompts.get("question") })
@@ -158,7 +136,7 @@ export function testLinking({ captureContent }) {
       const session = newSession();
       await prompts.get("polite");
       await session.wrapMastraAgent(makeAgent({ model: modelOf(model) })).generate("hello");
-      assert.deepEqual(linkOf((await spansOf(session, 1))[0]), NONE);
+      assert.deepEqual(linkOf((await spansOf(session, 1))[0]), NO_LINK);
     });
 
     test("and after a call that failed, none for the next", async () => {
@@ -169,7 +147,7 @@ export function testLinking({ captureContent }) {
       await assert.rejects(session.wrapMastraAgent(agent).generate("hello"));
       await next.wrapMastraAgent(makeAgent({ model: modelOf(model) })).generate("hello");
       assert.deepEqual(linkOf((await spansOf(session, 1))[0]), ["support", 2, undefined, undefined]);
-      assert.deepEqual(linkOf((await spansOf(next, 1))[0]), NONE);
+      assert.deepEqual(linkOf((await spansOf(next, 1))[0]), NO_LINK);
       await failing.close();
     });
 
