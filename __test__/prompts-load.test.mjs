@@ -53,7 +53,7 @@ test(`${GETS} gets under a refresh every 10 ms tear nothing, and memory stays fl
   console.log({ versions, grownMiB: (grown / MIB).toFixed(1), heapMiB: (heap / MIB).toFixed(1) });
   assert.deepEqual([torn, backwards], [[], 0]);
   assert.ok(versions >= VERSIONS);
-  assert.ok(grown < MOST_GROWTH, `${grown} bytes`);
+  assert.ok(Math.max(grown, heap) < MOST_GROWTH, `${grown} bytes, and ${heap} in JavaScript`);
   await server.close();
 });
 
@@ -66,7 +66,9 @@ async function readAll({ init, prompts, options, args }) {
   let [memory, heap] = [0, 0];
   const measure = () => {
     globalThis.gc();
-    return [process.memoryUsage().rss, process.memoryUsage().heapUsed];
+    // What V8 keeps ready for garbage to come is not held for anything.
+    const { rss, heapTotal, heapUsed } = process.memoryUsage();
+    return [rss - heapTotal, heapUsed];
   };
   for (let i = 0; i < args.warm + args.gets || seen.size < args.least; i++) {
     if (i === args.warm) [memory, heap] = measure();
