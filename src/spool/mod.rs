@@ -27,9 +27,9 @@
 //! kind    = 1 span, as on the wire · 2 span, a zstd frame · 3 settled: pairs of first and last index, u32
 //! ```
 //!
-//! No crate was found to build on: those for write-ahead logs (walogs, okaywal, simple_wal) sync each write and stop at
-//! the first torn record; those for queues (yaque, queue-file, disk_backed_queue) know one process and acknowledge in
-//! order only.
+//! No crate was found to build on that does without a sync for each write, reads on behind a torn record, acknowledges in
+//! any order, and lets a sibling take over. By their documentation: walogs syncs each append and ends at a torn record;
+//! yaque has one sender and one receiver; disk_backed_queue brings SQLite; diskqueue is unordered.
 
 mod folder;
 mod record;
