@@ -3,7 +3,7 @@
 //! This is the one place where anything is said. Nothing of it ever holds the key or content, and whoever calls in may
 //! hold a lock: no JavaScript runs before the call returns, and nothing is waited for.
 
-mod held;
+mod sums;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 
-pub use held::{due, flush_due, when_held_back};
+pub use sums::{due, flush_due, when_held_back};
 
 /// Texts that vary without end (a path in each, say) must not grow the set of what was said without end.
 const MOST_WARNINGS: usize = 256;
@@ -124,11 +124,11 @@ pub fn report(event: Event<'_>) {
     if !LISTENED.load(Ordering::Relaxed) && !DEBUG.load(Ordering::Relaxed) {
         return;
     }
-    let held = event.kind.is_summed().then(|| held::hold(&event, Instant::now()));
+    let held = event.kind.is_summed().then(|| sums::hold(&event, Instant::now()));
     match held {
-        Some(held::Hold::Silently) => {}
-        Some(held::Hold::Aloud) => debug(|| line(&event)),
-        Some(held::Hold::No) | None => {
+        Some(sums::Hold::Silently) => {}
+        Some(sums::Hold::Aloud) => debug(|| line(&event)),
+        Some(sums::Hold::No) | None => {
             debug(|| line(&event));
             tell(&event);
         }

@@ -14,6 +14,8 @@ use crate::pages::Pages;
 const LEVEL: i32 = 1;
 /// Shorter spans stay as they are: a frame of their own saves little.
 const SHORTEST: usize = 256;
+/// Spans of fewer bytes together get no pages of their own.
+const LEAST_PAGES: usize = 16 * 1024;
 /// Room to compress into that is kept.
 const MOST_ROOM: usize = 1024 * 1024;
 /// No span is longer: the most that `maxSpanBytes` takes.
@@ -118,7 +120,16 @@ impl Tools {
 /// pieces would leave holes in the allocator that nothing fits into.
 pub fn gather<'h>(spans: impl Iterator<Item = &'h mut Held>) {
     let spans: Vec<&mut Held> = spans.collect();
-    let mut pages = Pages::new(spans.iter().map(|held| held.len()).sum());
+    let bytes = spans.iter().map(|held| held.len()).sum();
+    if bytes < LEAST_PAGES {
+        // A page would be mostly empty; but they must not keep those pages whole in which they lay so far.
+        for held in spans {
+            let (Held::Plain(bytes) | Held::Packed { frame: bytes, .. }) = held;
+            *bytes = Bytes::copy_from_slice(bytes);
+        }
+        return;
+    }
+    let mut pages = Pages::new(bytes);
     let mut end = 0;
     let places: Vec<Range<usize>> = spans
         .iter()

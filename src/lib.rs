@@ -45,6 +45,10 @@ mod pages;
 #[cfg(feature = "node")]
 mod refresh;
 
+/// Files for this user alone.
+#[cfg(feature = "node")]
+mod owner;
+
 /// HTTP: the client, what the server understands, what an answer means.
 #[cfg(feature = "node")]
 pub mod transport;

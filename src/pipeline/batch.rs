@@ -20,7 +20,7 @@ impl State {
             return None;
         }
         let mut unit = self
-            .split
+            .prepared
             .pop_front()
             .or_else(|| self.pop_delayed(now))
             .or_else(|| self.cut(now, batch, form))?;
@@ -28,7 +28,8 @@ impl State {
             // Cut for NDJSON, which has been refused meanwhile.
             let Unit { attempts, limit, .. } = unit;
             let rest = unit.spans.split_off(1);
-            self.split.extend(rest.into_iter().map(|span| Unit { limit, ..Unit::new(vec![span], attempts) }));
+            self.prepared
+                .extend(rest.into_iter().map(|span| Unit { limit, ..Unit::new(vec![span], attempts) }));
         }
         unit.held_bytes = unit.spans.iter().map(|span| span.held.len()).sum();
         self.in_flight_bytes += unit.held_bytes;
@@ -48,14 +49,14 @@ impl State {
 
     /// Takes the oldest span out of the units that are not under way.
     pub(super) fn pop_delayed_oldest(&mut self) -> Option<Queued> {
-        let units = self.split.iter_mut().chain(self.delayed.iter_mut().map(|delayed| &mut delayed.unit));
+        let units = self.prepared.iter_mut().chain(self.delayed.iter_mut().map(|delayed| &mut delayed.unit));
         let oldest = units
             .filter(|unit| !unit.spans.is_empty())
             .min_by_key(|unit| unit.spans.first().map(|span| span.seq))?;
         let span = oldest.spans.remove(0);
         if oldest.spans.is_empty() {
             self.delayed.retain(|delayed| !delayed.unit.spans.is_empty());
-            self.split.retain(|unit| !unit.spans.is_empty());
+            self.prepared.retain(|unit| !unit.spans.is_empty());
         }
         Some(span)
     }
@@ -114,9 +115,9 @@ impl State {
         let now = Instant::now();
         let batch_due = |span: &Queued| if span.seq < self.due { now } else { span.since + batch.max_delay };
         let batch_due = self.ready.front().map(batch_due);
-        let split_due = (!self.split.is_empty()).then_some(now);
+        let prepared_due = (!self.prepared.is_empty()).then_some(now);
         let retry_due = self.delayed.iter().map(|delayed| delayed.until).min();
-        let soonest = [batch_due, split_due, retry_due].into_iter().flatten().min()?;
+        let soonest = [batch_due, prepared_due, retry_due].into_iter().flatten().min()?;
         Some(self.resting_until(now).map_or(soonest, |rested| soonest.max(rested)))
     }
 }

@@ -34,7 +34,7 @@ impl Disk {
             (Some(spool), _) => spool.aim(&settings.traces),
             (None, Some(options)) => {
                 self.spool = Some(Spool::new(options.clone(), &settings.traces));
-                shared.state.lock().has_spool();
+                shared.state.lock().start_spool();
             }
             (None, None) => {}
         }

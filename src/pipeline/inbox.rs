@@ -46,10 +46,8 @@ impl Inbox {
         let since = Instant::now();
         let room = |block: &Block| block.pages.len() - block.used;
         if self.blocks.back().is_none_or(|last| room(last) < bytes.len()) {
-            let pages = match self.spare.pop() {
-                Some(pages) if bytes.len() <= BLOCK => pages,
-                _ => Pages::new(bytes.len().max(BLOCK)),
-            };
+            let spare = if bytes.len() <= BLOCK { self.spare.pop() } else { None };
+            let pages = spare.unwrap_or_else(|| Pages::new(bytes.len().max(BLOCK)));
             self.blocks.push_back(Block { pages, used: 0, spans: VecDeque::new() });
         }
         if let Some(last) = self.blocks.back_mut() {

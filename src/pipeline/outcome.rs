@@ -95,14 +95,14 @@ impl State {
                 .collect(),
         };
         let units = parts.into_iter().map(|(spans, limit)| Unit { limit, ..Unit::new(spans, attempts) });
-        self.split.extend(units);
+        self.prepared.extend(units);
         self.make_room(0);
     }
 
     /// Gives up all that is queued: the key was refused.
     pub fn drop_queue(&mut self, reason: DropReason) {
         let delayed = self.delayed.drain(..).map(|delayed| delayed.unit);
-        let units: Vec<Unit> = self.split.drain(..).chain(delayed).collect();
+        let units: Vec<Unit> = self.prepared.drain(..).chain(delayed).collect();
         let spans: Vec<Queued> =
             units.into_iter().flat_map(|unit| unit.spans).chain(self.ready.drain(..)).collect();
         self.ready_bytes = 0;

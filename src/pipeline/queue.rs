@@ -43,8 +43,8 @@ pub struct State {
     /// So many of the last ready spans lie each in memory of its own.
     loose: usize,
     pub(super) delayed: Vec<Delayed>,
-    /// Units to send before anything else: the parts of one that was refused as a whole, or spans from the spool.
-    pub(super) split: VecDeque<Unit>,
+    /// Units that go before anything else: the parts of one that was refused as a whole, or spans from the spool.
+    pub(super) prepared: VecDeque<Unit>,
     next_seq: u64,
     /// Ready spans numbered below this go without waiting for a batch to fill.
     pub(super) due: u64,
@@ -79,7 +79,7 @@ impl State {
             ready: VecDeque::new(),
             loose: 0,
             delayed: Vec::new(),
-            split: VecDeque::new(),
+            prepared: VecDeque::new(),
             next_seq: 0,
             due: 0,
             ready_bytes: 0,
@@ -94,10 +94,10 @@ impl State {
     }
 
     /// From now on there is a spool.
-    pub fn has_spool(&mut self) {
+    pub fn start_spool(&mut self) {
         // Spans that came in before the thread got so far are not on disk.
         let delayed = self.delayed.iter().map(|delayed| &delayed.unit);
-        let units = self.split.iter().chain(delayed).flat_map(|unit| &unit.spans);
+        let units = self.prepared.iter().chain(delayed).flat_map(|unit| &unit.spans);
         let here = units.chain(&self.ready).map(|span| span.seq).chain(self.inbox.numbers());
         self.memory_only.get_or_insert_with(|| here.collect());
     }
@@ -189,7 +189,7 @@ impl State {
         };
         let spans: Vec<Queued> = spans.into_iter().map(queue).collect();
         self.stats.unspool(spans.len() as u64);
-        self.split.push_back(Unit::new(spans, 0));
+        self.prepared.push_back(Unit::new(spans, 0));
     }
 
     /// What changed in the spool by itself.
@@ -208,7 +208,7 @@ impl State {
     /// What stood in a segment that is gone is in memory alone.
     fn forget_gone(&mut self) {
         let delayed = self.delayed.iter_mut().map(|delayed| &mut delayed.unit);
-        let units = self.split.iter_mut().chain(delayed).flat_map(|unit| &mut unit.spans);
+        let units = self.prepared.iter_mut().chain(delayed).flat_map(|unit| &mut unit.spans);
         for span in units.chain(&mut self.ready) {
             forget(&self.gone, &mut self.memory_only, span);
         }
@@ -228,7 +228,7 @@ impl State {
         !(self.unauthorized || self.stopped)
             && try_it
             && self.resting_until(now).is_none()
-            && self.split.is_empty()
+            && self.prepared.is_empty()
             && self.requests <= most_requests / 2
             && self.held_bytes < self.max_bytes / 2
     }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Read;
 use crate::diagnostics::{debug, warn};
+use crate::owner;
 use crate::settings::Endpoint;
 
 /// A larger file is none of ours.
@@ -174,7 +175,7 @@ fn write_draft(path: &Path, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
     let head = Head { fallom_catalog: FORM, etag: etag.map(str::to_owned), sha256: checksum(etag, body) };
     // What a process of this id left behind when it was killed.
     let _ = fs::remove_file(path);
-    let mut file = owner::create_file(path)?;
+    let mut file = owner::new_file().write(true).open(path)?;
     file.write_all(serde_json::to_string(&head)?.as_bytes())?;
     file.write_all(b"\n")?;
     file.write_all(body)
@@ -194,41 +195,6 @@ fn checksum(etag: Option<&str>, body: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Who may have written what is read, and who may read what is written.
-mod owner {
-    use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-    use std::io;
-    use std::path::Path;
-
-    /// In a folder that others can write to, another user's file could bring prompts of theirs.
-    #[cfg(unix)]
-    pub fn is_trusted(metadata: &Metadata) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        #[expect(unsafe_code, reason = "geteuid(2), which cannot fail")]
-        let own = unsafe { libc::geteuid() };
-        metadata.uid() == own || metadata.uid() == 0
-    }
-
-    #[cfg(not(unix))]
-    pub fn is_trusted(_: &Metadata) -> bool {
-        true
-    }
-
-    pub fn create_folder(path: &Path) -> io::Result<()> {
-        let mut builder = DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.recursive(true).create(path)
-    }
-
-    pub fn create_file(path: &Path) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.write(true).create_new(true).open(path)
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::digest;
 
+use crate::owner;
+
 /// Ends the name of every segment.
 const EXTENSION: &str = "spans";
 
@@ -32,13 +34,9 @@ impl Folder {
         Folder(dir.join(name))
     }
 
-    /// Makes it, if it is not there, for this user alone: it holds what customers wrote.
+    /// Makes it, if it is not there. It holds what customers wrote.
     pub fn create(&self) -> io::Result<()> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.0)
+        owner::create_folder(&self.0)
     }
 
     /// A name that no other segment has; by name, segments stand in their order of age.
@@ -54,14 +52,16 @@ impl Folder {
         segment.parent() == Some(&self.0)
     }
 
-    /// All segments, oldest first. A folder that is not there holds none.
+    /// All segments, oldest first; not those of another user, which would be sent under our key. A folder that is not
+    /// there holds none.
     pub fn segments(&self) -> Vec<Found> {
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
         let mut found: Vec<Found> = entries
             .filter(|entry| entry.path().extension().is_some_and(|extension| extension == EXTENSION))
             .filter_map(|entry| {
-                let bytes = entry.metadata().ok().filter(fs::Metadata::is_file)?.len();
-                Some(Found { path: entry.path(), bytes })
+                let metadata =
+                    entry.metadata().ok().filter(|found| found.is_file() && owner::is_trusted(found))?;
+                Some(Found { path: entry.path(), bytes: metadata.len() })
             })
             .collect();
         found.sort_by(|one, other| one.path.cmp(&other.path));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::record::{self, HEADER, SpanAt};
 use crate::held::Held;
+use crate::owner;
 
 /// A file longer than this is none of ours.
 const LONGEST: u64 = 1024 * 1024 * 1024;
@@ -51,11 +52,7 @@ pub struct Segment {
 impl Segment {
     /// A new file, locked.
     pub fn create(path: PathBuf) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path)?;
+        let mut file = owner::new_file().read(true).append(true).open(&path)?;
         // The lock comes before the first byte: a file without any is no loss to whoever locked it first.
         let begun =
             lock(&file).and_then(|ours| if ours { file.write_all(HEADER).map(|()| true) } else { Ok(false) });

@@ -87,7 +87,7 @@ fn what_had_to_make_room_on_disk_counts_as_memory_alone() {
 fn spans_that_came_in_before_the_spool_was_there_are_not_taken_for_safe() {
     let mut state = State::new(MAX_QUEUE_BYTES);
     state.push(&[0; 10]);
-    state.has_spool();
+    state.start_spool();
     let (id, _) = state.begin_flush(Instant::now(), false);
     assert_eq!(state.end_flush(id).pending, 1);
 }

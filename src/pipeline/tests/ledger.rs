@@ -93,7 +93,7 @@ impl Run {
     pub(super) fn new(spooled: bool) -> Self {
         let mut state = State::new(MAX_QUEUE_BYTES);
         let spool = spooled.then(|| {
-            state.has_spool();
+            state.start_spool();
             let scratch = Scratch::new();
             (scratch.spool(SMALL), scratch)
         });
@@ -180,7 +180,7 @@ impl Run {
         if let Some((spool, scratch)) = &mut self.spool {
             *spool = scratch.spool(SMALL);
             self.state = State::new(MAX_QUEUE_BYTES);
-            self.state.has_spool();
+            self.state.start_spool();
             self.flying.clear();
             look(spool);
             let changes = spool.take_changes();

@@ -194,3 +194,18 @@ fn a_folder_that_cannot_be_made_is_no_error() {
     assert!(!spool.has_waiting());
     fs::remove_file(&scratch.dir).unwrap();
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_folder_is_not_followed() {
+    let scratch = Scratch::new();
+    write(&mut scratch.spool(SMALL), "a");
+    let folder = scratch.files().remove(0).parent().unwrap().to_owned();
+    let elsewhere = scratch.dir.join("elsewhere");
+    fs::write(&elsewhere, "precious").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, folder.join("0.spans")).unwrap();
+    let mut spool = scratch.spool(SMALL);
+    assert_eq!(found(&mut spool), 1);
+    assert_eq!(replay(&mut spool), ["a"]);
+    assert_eq!(fs::read_to_string(elsewhere).unwrap(), "precious");
+}
