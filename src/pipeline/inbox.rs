@@ -69,6 +69,11 @@ impl Inbox {
         self.blocks.is_empty()
     }
 
+    /// Whether a block waits that takes no more spans.
+    pub fn has_a_full_block(&self) -> bool {
+        self.blocks.len() > 1
+    }
+
     /// The oldest spans.
     pub fn take(&mut self) -> Option<Block> {
         self.blocks.pop_front()

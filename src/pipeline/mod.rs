@@ -17,6 +17,7 @@ mod outcome;
 mod queue;
 mod shared;
 mod unit;
+mod wake;
 mod worker;
 
 pub use encode::Encoder;

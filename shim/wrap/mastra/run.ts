@@ -295,7 +295,7 @@ export class AgentRun {
     this.settleUnseen(result, endMs);
     this.tools.end(endMs);
     const end = this.report.end(result, usage, endMs);
-    this.span.finish(failure ? { ...end, ...failure, responseJson: undefined } : end);
+    this.span.finish(failure ? { ...end, ...failure, response: undefined } : end);
     if (usage && this.parent) this.parent.childUsage = sumUsage([this.parent.childUsage, usage]);
     if (this.asTool) this.parent?.tools.adoptedEnded(this.asTool, endMs);
   }

@@ -2,8 +2,8 @@ import { now } from "../../clock";
 import { enter } from "../../context";
 import type { SpanEnd } from "../../envelope";
 import { describeError } from "../../error";
-import { snapshot } from "../../snapshot";
 import { type OpenSpan, startSpan } from "../../span";
+import { capture } from "../../values";
 import { type ToolPart, toolParts } from "./pick";
 import { field, isPromise, quietly } from "./read";
 import type { StepTime, ToolTime } from "./timings";
@@ -148,7 +148,7 @@ export class ToolSpans {
       startMs,
     });
     span.known = {
-      requestJson: span.capture ? snapshot(args) : undefined,
+      request: span.capture ? capture(args) : undefined,
       attributes: {
         "fallom.method": "tool.execute",
         "fallom.tool_name": name,
@@ -165,7 +165,7 @@ function errorOrResult(result: unknown): { result?: unknown; error?: unknown } {
 }
 
 function outcomeOf(span: OpenSpan, { result, error }: { result?: unknown; error?: unknown }): SpanEnd {
-  if (error === undefined) return { responseJson: span.capture ? snapshot(result) : undefined };
+  if (error === undefined) return { response: span.capture ? result : undefined };
   return { status: "ERROR", errorMessage: describeError(thrownBy(error), span.capture) };
 }
 
