@@ -181,7 +181,7 @@ export function textCount(): number {
 /** Takes back what was written since. */
 export function rewind(toPosition: number, toTextCount: number): void {
   at = toPosition;
-  texts.length = toTextCount;
+  while (texts.length > toTextCount) texts.pop();
 }
 
 function putByte(byte: number): void {

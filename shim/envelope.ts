@@ -1,9 +1,11 @@
 import {
   position,
   putBoolean,
+  putEnd,
   putField,
   putJson,
   putNumber,
+  putObject,
   putSnapshot,
   putText,
   rewind,
@@ -12,7 +14,7 @@ import {
   textCount,
 } from "./bytes";
 import { native } from "./native";
-import { putValue, Written } from "./values";
+import { putNamed, putValue, Written } from "./values";
 
 /** What a span's attributes hold. */
 export type Attributes = Record<string, string | number | boolean>;
@@ -27,6 +29,8 @@ export interface SpanEnd {
   model?: string | undefined;
   timeToFirstTokenMs?: number | undefined;
   attributes?: Attributes | undefined;
+  /** Those that were known before; of what both name, `attributes` is right. */
+  attributesBefore?: Attributes | undefined;
   /** Taken when the span began. */
   request?: Snapshot | undefined;
   response?: unknown;
@@ -120,7 +124,7 @@ function putSpan(start: SpanStart, end: SpanEnd): void {
   putNumberField(TIME_TO_FIRST_TOKEN_MS, end.timeToFirstTokenMs);
   putFlag(IS_STREAMING, start.streaming);
   putFlag(INSIDE_AGENT, end.insideAgent);
-  putValueField(ATTRIBUTES, end.attributes);
+  putAttributes(end);
   if (end.request !== undefined) {
     putField(REQUEST);
     putSnapshot(end.request);
@@ -153,6 +157,15 @@ function putFlag(field: number, value: boolean | undefined): void {
   if (value !== true) return;
   putField(field);
   putBoolean(true);
+}
+
+/** A name that is there twice counts as the core meets it last. */
+function putAttributes({ attributesBefore, attributes }: SpanEnd): void {
+  putField(ATTRIBUTES);
+  putObject();
+  for (const name in attributesBefore) putNamed(name, attributesBefore[name]);
+  for (const name in attributes) putNamed(name, attributes[name]);
+  putEnd();
 }
 
 /** Nothing for what JSON leaves out. */

@@ -4,9 +4,10 @@ const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
 const ZERO = /^0+$/;
 
-/** Random bytes drawn ahead: one call to the generator feeds some hundreds of ids. */
+/** Random digits drawn ahead: one call to the generator feeds some hundreds of ids. */
 const pool = Buffer.allocUnsafeSlow(4096);
-let used = pool.length;
+let digits = "";
+let used = 0;
 
 /** A trace id: 32 lowercase hex digits, never all zero. */
 export function newTraceId(): string {
@@ -30,12 +31,12 @@ export function asSpanId(value: unknown): string | undefined {
 
 function hex(bytes: number): string {
   for (;;) {
-    if (used + bytes > pool.length) {
-      randomFillSync(pool);
+    if (used + bytes * 2 > digits.length) {
+      digits = randomFillSync(pool).toString("hex");
       used = 0;
     }
-    const id = pool.toString("hex", used, used + bytes);
-    used += bytes;
+    const id = digits.slice(used, used + bytes * 2);
+    used += bytes * 2;
     if (!ZERO.test(id)) return id;
   }
 }

@@ -50,7 +50,7 @@ export function beginWalk(): object[] | undefined {
 }
 
 export function endWalk(outer: object[] | undefined): void {
-  path.length = 0;
+  if (path.length > 0) path.length = 0;
   if (outer !== undefined) path.push(...outer);
 }
 

@@ -156,7 +156,8 @@ export class OpenSpan {
       errorMessage: end.errorMessage ?? known.errorMessage,
       model: end.model ?? known.model,
       timeToFirstTokenMs: wholeMs(end.timeToFirstTokenMs ?? known.timeToFirstTokenMs),
-      attributes: own && end.attributes ? { ...own, ...end.attributes } : (end.attributes ?? own),
+      attributes: end.attributes ?? own,
+      attributesBefore: end.attributes && own,
       // Wrappers do not gather what is not wanted; should one, it ends here.
       request: capture ? (end.request ?? known.request) : undefined,
       response: capture ? (end.response ?? known.response) : undefined,

@@ -109,13 +109,14 @@ function putContainer(value: object, key: string | number): boolean {
       path.push(value);
       if (Array.isArray(value)) putItems(value);
       else putMembers(value);
+      path.pop();
     }
   } catch (error) {
     // A trap of a Proxy, most likely.
     rewind(at, texts);
     putJson(threw(error));
+    path.length = depth;
   }
-  path.length = depth;
   return true;
 }
 

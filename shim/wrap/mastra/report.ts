@@ -37,7 +37,8 @@ export class Report {
   /** What is known from the start: the messages as the caller gave them, taken now, since Mastra may write into them. */
   begin(name: string, input: unknown): SpanEnd {
     const attributes = { "fallom.method": `agent.${this.method.name}`, "fallom.agent_name": name };
-    return { attributes, request: this.span.capture ? this.request(input) : undefined };
+    const request = this.span.capture ? this.request(input) : undefined;
+    return { attributes, request, insideAgent: undefined, promptJson: undefined };
   }
 
   /** Notes a step; says when it began. */
@@ -60,11 +61,10 @@ export class Report {
 
   /** All that a finished run says. */
   end(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
-    return {
-      ...this.common(result, usage, endMs),
-      response: this.span.capture ? responseOf(result) : undefined,
-      metadata: pickMetadata(result),
-    };
+    const end = this.common(result, usage, endMs);
+    if (this.span.capture) end.response = responseOf(result);
+    end.metadata = pickMetadata(result);
+    return end;
   }
 
   /** What is known while the run is under way. */
@@ -74,6 +74,7 @@ export class Report {
   }
 
   private common(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
+    const links = this.span.known.promptJson === undefined && native().links();
     return {
       endMs,
       model: this.model(result),
@@ -81,7 +82,11 @@ export class Report {
       attributes: this.attributes(result),
       usage,
       timings: this.timings(endMs),
-      ...this.linkTexts(result),
+      // Asked at the end: the call itself may be the first to fetch a prompt.
+      linkTexts: links ? this.linkTexts(result) : undefined,
+      linkMessages: links ? this.messages : undefined,
+      response: undefined,
+      metadata: undefined,
     };
   }
 
@@ -106,10 +111,10 @@ export class Report {
 
   private attributes(result: unknown): Attributes {
     const provider = providerOf(result) ?? providerOf(this.steps.at(-1)?.step);
-    return {
-      ...(this.runId !== undefined && { "fallom.run_id": this.runId }),
-      ...(provider !== undefined && { "fallom.provider": provider }),
-    };
+    const attributes: Attributes = {};
+    if (this.runId !== undefined) attributes["fallom.run_id"] = this.runId;
+    if (provider !== undefined) attributes["fallom.provider"] = provider;
+    return attributes;
   }
 
   private timings(endMs: number): Written<RunTimes> {
@@ -125,14 +130,11 @@ export class Report {
     return Math.max(0, this.firstTokenMs - this.span.startMs);
   }
 
-  /** Asked at the end: the call itself may be the first to fetch a prompt. */
-  private linkTexts(result: unknown): SpanEnd {
-    if (this.span.known.promptJson !== undefined || !native().links()) return {};
+  private linkTexts(result: unknown): readonly string[] {
     const first = list(field(result, "steps"))[0];
     const body = field(field(first, "request"), "body") ?? field(field(result, "request"), "body");
     const inside = this.span.known.insideAgent === true;
-    const linkTexts = instructionTexts(this.agent, this.instructions, body, inside);
-    return { linkTexts, linkMessages: this.messages };
+    return instructionTexts(this.agent, this.instructions, body, inside);
   }
 }
 
