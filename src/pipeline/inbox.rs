@@ -8,9 +8,9 @@ use std::time::Instant;
 use crate::pages::Pages;
 
 /// Bytes of a block; a longer span has one of its own. Tests fill more than one with little.
-const BLOCK: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
+const BLOCK: usize = if cfg!(test) { 1024 } else { 1024 * 1024 };
 /// Blocks that are kept for the next spans: fresh pages cost the event loop time.
-const MOST_SPARE: usize = 8;
+const MOST_SPARE: usize = 4;
 /// Spans that a kept block has room for in its list: making one would cost the event loop an allocation.
 const MOST_LISTED: usize = 256;
 
