@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { platform } from "../scripts/shim.mjs";
 import { readRows } from "./reads.mjs";
 import { generateRow, startRows } from "./rows.mjs";
 import { startSink } from "./support/sink.mjs";
@@ -45,7 +46,6 @@ async function main() {
 function checkBuild() {
   const missing = (what) => new Error(`${what}: run \`npm run build\` first`);
   if (!existsSync(ENTRY)) throw missing("dist/ is missing");
-  const { platform } = createRequire(import.meta.url)(join(ROOT, "dist/native.js"));
   const addon = statSync(join(ROOT, `fallom-trace.${platform()}.node`), { throwIfNoEntry: false });
   if (!addon) throw missing("the addon is missing");
   if (addon.size > LARGEST_RELEASE) throw missing("the addon was built with --debug");

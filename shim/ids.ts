@@ -1,5 +1,3 @@
-import { randomFillSync } from "node:crypto";
-
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
 const ZERO = /^0+$/;
@@ -30,14 +28,18 @@ export function asSpanId(value: unknown): string | undefined {
 
 function hex(bytes: number): string {
   for (;;) {
-    if (used + bytes > pool.length) {
-      randomFillSync(pool);
-      used = 0;
-    }
+    if (used + bytes > pool.length) refill();
     const id = pool.toString("hex", used, used + bytes);
     used += bytes;
     if (!ZERO.test(id)) return id;
   }
+}
+
+function refill(): void {
+  // Loaded with the first span: it takes 2 ms, which a mere `require` of this package should not.
+  const { randomFillSync } = require("node:crypto") as typeof import("node:crypto");
+  randomFillSync(pool);
+  used = 0;
 }
 
 function normal(value: unknown, bytes: number): string | undefined {
