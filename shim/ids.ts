@@ -1,5 +1,3 @@
-import { randomFillSync } from "node:crypto";
-
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
 const ZERO = /^0+$/;
@@ -31,14 +29,18 @@ export function asSpanId(value: unknown): string | undefined {
 
 function hex(bytes: number): string {
   for (;;) {
-    if (used + bytes * 2 > digits.length) {
-      digits = randomFillSync(pool).toString("hex");
-      used = 0;
-    }
+    if (used + bytes * 2 > digits.length) refill();
     const id = digits.slice(used, used + bytes * 2);
     used += bytes * 2;
     if (!ZERO.test(id)) return id;
   }
+}
+
+function refill(): void {
+  // Loaded with the first span: it takes 2 ms, which a mere `require` of this package should not.
+  const { randomFillSync } = require("node:crypto") as typeof import("node:crypto");
+  digits = randomFillSync(pool).toString("hex");
+  used = 0;
 }
 
 function normal(value: unknown, bytes: number): string | undefined {
