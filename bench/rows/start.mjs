@@ -32,7 +32,7 @@ const THERE = { mastra: ["@mastra/core", "zod"] };
 const NOWHERE = "http://127.0.0.1:9";
 const OPTIONS = { apiKey: "bench", tracesUrl: NOWHERE, configsUrl: NOWHERE, promptsUrl: NOWHERE };
 
-/** @typedef {{ program: string, folder: string }} Start  `begun` and `ended` are set by the program */
+/** @typedef {{ program: string, folder: string }} Start  see `timed` */
 
 /** @type {import("../support/table.mjs").Row[]} */
 export const rows = [
@@ -84,7 +84,7 @@ function* startLines({ only, rounds = COLD_STARTS, peers = OTHERS }, ours) {
     if (!only(what)) continue;
     const starts = { plain: { program: load(["node:http"]), folder: HERE } };
     for (const name of names) starts[name] = { program: load(PACKAGES[name]), folder: folderOf(name) };
-    yield cold(what, starts, rounds);
+    yield* cold(what, starts, rounds);
   }
   const sizes = names.map((name) => [name, sizeOf(PACKAGES[name], folderOf(name), THERE[name])]);
   const line = (what, unit, of) => ({
@@ -96,10 +96,13 @@ function* startLines({ only, rounds = COLD_STARTS, peers = OTHERS }, ours) {
   if (only("packages")) yield line("packages", "", ({ packages }) => packages);
 }
 
+/** A program that says, in its last line, what `work` took. What it uses of Node's own is loaded in any case. */
 const timed = (work, before = "") => `${before}
-  const begun = process.hrtime.bigint();
+  const cpu = process.cpuUsage(), begun = process.hrtime.bigint();
   ${work}
-  const ended = process.hrtime.bigint();`;
+  const ended = process.hrtime.bigint(), { user, system } = process.cpuUsage(cpu);
+  const used = { ms: Number(ended - begun) / 1e6, cpuMs: (user + system) / 1000 };
+  process.stdout.write("\\n" + JSON.stringify(used), () => process.exit());`;
 
 const required = (names) => timed(names.map((name) => `require("${name}");`).join(" "));
 const imported = (names) => timed(names.map((name) => `await import("${name}");`).join(" "));
@@ -120,7 +123,7 @@ function* initLines({ only, rounds = COLD_STARTS, peers = OTHERS }, ours) {
       const starts = { fallom: { program: ourInit(loaded, after("fallom")), folder: ours } };
       for (const peer of peers)
         starts[peer] = { program: peersInit(peer, loaded, after(peer)), folder: HERE };
-      yield cold(name, starts, rounds);
+      yield* cold(name, starts, rounds);
     }
   }
 }
@@ -140,31 +143,35 @@ const peersInit = (peer, loaded, after) =>
   );
 
 /**
- * The median of new processes that take turns.
+ * The medians of new processes that take turns: the time that is waited for, and the CPU time of all threads, which
+ * tells more where other processes want the cores, too.
  * @param {string} what
  * @param {Record<string, Start>} starts
  */
-function cold(what, starts, rounds) {
-  const times = Object.fromEntries(Object.keys(starts).map((name) => [name, []]));
+function* cold(what, starts, rounds) {
+  const all = Object.fromEntries(Object.keys(starts).map((name) => [name, []]));
   for (let i = 0; i < rounds; i++) {
-    for (const [name, start] of Object.entries(starts)) times[name].push(timeOf(start));
+    for (const [name, start] of Object.entries(starts)) all[name].push(used(start));
   }
-  const values = Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)]));
-  return { what, unit: "ms", values };
+  const valuesOf = (field) =>
+    Object.fromEntries(
+      Object.entries(all).map(([name, times]) => [name, median(times.map((time) => time[field]))]),
+    );
+  yield { what, unit: "ms", values: valuesOf("ms") };
+  yield { what: `${what}: all CPU`, unit: "ms", values: valuesOf("cpuMs") };
 }
 
-/** @param {Start} start @returns {number} NaN if it cannot be loaded so */
-function timeOf({ program, folder }) {
-  const script = `${program}\nprocess.stdout.write(\`\\n\${Number(ended - begun) / 1e6}\`, () => process.exit());`;
+/** @param {Start} start @returns {{ ms: number, cpuMs: number }} NaN if it cannot be loaded so */
+function used({ program, folder }) {
   const flags = program.includes("await ") ? ["--input-type=module"] : [];
   try {
-    const said = execFileSync(process.execPath, [...flags, "-e", script], {
+    const said = execFileSync(process.execPath, [...flags, "-e", program], {
       cwd: folder,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });
-    return Number(said.split("\n").at(-1));
+    return JSON.parse(said.split("\n").at(-1));
   } catch {
-    return Number.NaN;
+    return { ms: Number.NaN, cpuMs: Number.NaN };
   }
 }
