@@ -10,11 +10,11 @@ use crate::wire::fallom::{Kind, PromptLink, Session, Status};
 use reader::Reader;
 
 mod reader;
+#[cfg(test)]
+mod tests;
 /// For tests: envelopes as the shim writes them.
 #[doc(hidden)]
 pub mod writer;
-#[cfg(test)]
-mod tests;
 
 /// What the shim knows of a span when it ends.
 #[derive(Clone, Debug, PartialEq)]
