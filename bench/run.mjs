@@ -9,7 +9,7 @@ import { boundsTable, section } from "./support/table.mjs";
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 /** The module of each row. */
-const ROWS = { a: "a", f: "start", g: "start", h: "h" };
+const ROWS = { a: "a", c: "c", d: "d", f: "start", g: "start", h: "h" };
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
@@ -48,8 +48,10 @@ async function measured(letter, options) {
   }
   process.stderr.write("\r");
   console.log(`\n${section(row, lines)}`);
-  const value = (what, name) => lines.find((line) => line.what === what)?.values[name];
-  const bounds = row.bounds(value).map((bound) => ({ row: letter, ...bound }));
+  const of = (what) => lines.find((line) => line.what === what);
+  const value = (what, name) => of(what)?.values[name];
+  const lost = (what, name) => of(what)?.lost[name];
+  const bounds = row.bounds(value, lost).map((bound) => ({ row: letter, ...bound }));
   return { row: letter, lines, bounds };
 }
 

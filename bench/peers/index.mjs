@@ -3,8 +3,8 @@
 /**
  * @typedef {object} Options
  * @property {string} url  of the sink
- * @property {boolean} compress  whether it may compress, if it can
- * @property {number} queue  so many spans must fit into its queue
+ * @property {boolean} [compress]  whether it compresses, if it can; its own default, if undefined
+ * @property {number} [queue]  so many spans fit into its queue; its own default, if undefined
  * @property {object} [more]  further options of `fallom.init`
  *
  * @typedef {object} Peer
@@ -27,11 +27,18 @@ export const PEERS = {
   mastra: { label: "Mastra", module: "mastra" },
 };
 
+/** As `opentelemetry` and `langfuse`, which do not compress by default. */
+export const COMPRESSED = {
+  opentelemetryGzip: { label: "OTel, gzip", module: "opentelemetry", options: { compress: true } },
+  langfuseGzip: { label: "Langfuse, gzip", module: "langfuse", options: { compress: true } },
+};
+Object.assign(PEERS, COMPRESSED);
+
 /** Those with another tracer's name. */
 export const OTHERS = ["opentelemetry", "langfuse", "langsmith", "posthog", "mastra"];
 
 /** @returns {Promise<Peer>} */
 export async function startPeer(name, options) {
-  const { module, start = "start" } = PEERS[name];
-  return (await import(`./${module}.mjs`))[start](options);
+  const { module, start = "start", options: own } = PEERS[name];
+  return (await import(`./${module}.mjs`))[start]({ ...options, ...own });
 }

@@ -28,7 +28,7 @@ export async function compete({ row, names, work, rounds, warmUps = 2, offer, op
   const members = [];
   try {
     for (const name of names) members.push(start(name, flags));
-    const given = { url: sink.url, compress: offer?.compression ?? true, queue: 1_000_000, ...options };
+    const given = { url: sink.url, queue: 1_000_000, ...options };
     await Promise.all(
       members.map(({ name, tell }) =>
         tell("prepare", { name, row, work, options: { ...given, ...own?.[name] } }),
@@ -38,7 +38,7 @@ export async function compete({ row, names, work, rounds, warmUps = 2, offer, op
     for (let round = -warmUps; round < rounds; round++) {
       for (const { name, tell } of rotated(members, round + warmUps)) {
         const figure = await tell("round", round + warmUps);
-        const sent = await sink.take(figure.spans ?? 0);
+        const sent = await sink.take(figure.spans);
         if (round >= 0) figures[name].push({ ...figure, sent });
       }
     }

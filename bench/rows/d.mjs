@@ -1,0 +1,72 @@
+// (d) What 100 MB of conversations cost: CPU time of all threads, and bytes on the wire.
+
+import { COMPRESSED, OTHERS } from "../peers/index.mjs";
+import { median } from "../support/clock.mjs";
+import { compete } from "../support/crew.mjs";
+import { contentOf, recordAll } from "./spans.mjs";
+
+const ROUNDS = 3;
+const SPAN_BYTES = 20 * 1024;
+const WAVES = 10;
+const SPANS_OF_WAVE = 500;
+const ALL = [...OTHERS, ...Object.keys(COMPRESSED)];
+/** Compresses what it sends; the others do not, or not by default. */
+const COMPRESSING = ["langsmith", "posthog", ...Object.keys(COMPRESSED)];
+
+/** @type {import("../support/table.mjs").Row} */
+export const row = {
+  letter: "d",
+  title: "100 MB of conversations, 20 KB each",
+  columns: ["fallom", ...ALL],
+  less: true,
+  async *lines({ only, rounds = ROUNDS, peers = ALL }) {
+    if (only("CPU") || only("on the wire")) yield* await measure(rounds, peers);
+  },
+  bounds(value) {
+    const cpu = COMPRESSING.map((name) => [value("CPU", name) ?? Number.POSITIVE_INFINITY, name]);
+    const [least, cheapest] = cpu.sort(([one], [other]) => one - other)[0];
+    return [
+      {
+        what: "CPU, ours / the cheapest peer's that compresses",
+        figure: value("CPU", "fallom") / least,
+        most: 0.2,
+      },
+      {
+        what: "bytes on the wire, ours / that peer's",
+        figure: value("on the wire", "fallom") / value("on the wire", cheapest),
+        most: 1,
+      },
+    ];
+  },
+  notes: [
+    "compress: ours (zstd), LangSmith (zstd where Node has it, else gzip), PostHog (gzip), and the two with gzip asked for",
+  ],
+};
+
+async function measure(rounds, peers) {
+  const names = ["fallom", ...peers];
+  const figures = await compete({ row: "d", names, work: {}, rounds, warmUps: 1 });
+  const values = (of) => Object.fromEntries(names.map((name) => [name, median(figures[name].map(of))]));
+  const lost = Object.fromEntries(
+    names.map((name) => [name, figures[name].reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0)]),
+  );
+  return [
+    { what: "CPU", unit: "s", values: values(({ cpuMs }) => cpuMs / 1000), lost },
+    { what: "on the wire", unit: "MB", values: values(({ sent }) => sent.bytes / 1e6), lost },
+  ];
+}
+
+/** In the contestant: in waves, so that no process has to hold all of it. */
+export function prepare(peer) {
+  return async (round) => {
+    const sum = { cpuMs: 0, spans: 0 };
+    for (let wave = 0; wave < WAVES; wave++) {
+      const first = (round * WAVES + wave) * SPANS_OF_WAVE;
+      const contents = Array.from({ length: SPANS_OF_WAVE }, (_, at) => contentOf(SPAN_BYTES, first + at));
+      const { cpuMs, spans } = await recordAll(peer, contents);
+      sum.cpuMs += cpuMs;
+      sum.spans += spans;
+    }
+    return sum;
+  };
+}
