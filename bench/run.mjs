@@ -9,7 +9,7 @@ import { boundsTable, section } from "./support/table.mjs";
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 /** The module of each row. */
-const ROWS = { a: "a", c: "c", d: "d", f: "start", g: "start", h: "h" };
+const ROWS = { a: "a", b: "b", c: "c", d: "d", e: "e", i: "i", f: "start", g: "start", h: "h" };
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,

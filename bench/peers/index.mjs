@@ -10,6 +10,7 @@
  * @typedef {object} Peer
  * @property {(agent: object, messages: object[], options?: object, kept?: object) => Promise<object>} generate
  *   an agent's call, traced as its user would, with its tools
+ * @property {(agent: object) => Promise<object>} [adopt]  makes a real agent one that traces itself
  * @property {(input: unknown, output: unknown) => void} span  one span
  * @property {() => Promise<unknown>} flush
  * @property {() => Promise<unknown>} shutdown

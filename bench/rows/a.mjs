@@ -1,9 +1,11 @@
 // (a) What tracing adds to an agent's call: busy time of the event loop, and CPU. The agent plays back a recorded run.
 
 import { OTHERS } from "../peers/index.mjs";
-import { clock, collectGarbage, median, rest, turn } from "../support/clock.mjs";
-import { compete } from "../support/crew.mjs";
+import { median } from "../support/clock.mjs";
+import { compete, lostOf } from "../support/crew.mjs";
 import { fresh, open, picked, playing, record } from "../support/record.mjs";
+import { generateAll } from "./calls.mjs";
+import { figuresOf, REAL } from "./real.mjs";
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -15,7 +17,7 @@ const MOST_CALLS = 500;
 const RAISED = { maxSpanBytes: 16 * MB, maxQueueBytes: 256 * MB };
 const FLOORS = ["kept", "whole"];
 
-/** @typedef {{ what: string, run: import("../support/record.mjs").What, raised?: boolean }} Case */
+/** @typedef {{ what: string, run: import("../support/agent.mjs").What, raised?: boolean }} Case */
 
 const payloads = [
   ["2 KB", 2 * KB],
@@ -49,6 +51,10 @@ export const row = {
   less: true,
   async *lines({ only, rounds = ROUNDS, peers = OTHERS }) {
     for (const one of CASES.filter(({ what }) => only(what))) yield* await measure(one, rounds, peers);
+    for (const one of REAL.filter(({ what }) => only(what))) {
+      const figures = await figuresOf(one, rounds, peers);
+      yield* FIELDS.map((field) => line(one.what, field, figures, one.calls));
+    }
   },
   bounds: (value) => [
     {
@@ -86,44 +92,30 @@ async function measure({ what, run, raised }, rounds, peers) {
   return FIELDS.map((field) => line(what, field, figures, calls));
 }
 
-/** µs a call: those of no tracing, and what each other adds to them. */
+/** µs a call: those of no tracing, and what each other adds to them, round by round. */
 function line(what, { field, what: kind }, figures, calls) {
-  const perCall = (name) => median(figures[name].map((one) => one[field])) * (1000 / calls);
-  const floor = perCall("none");
+  const perCall = (name) => figures[name].map((one) => (one[field] * 1000) / calls);
+  const none = perCall("none");
+  const added = (name) => median(perCall(name).map((time, round) => time - none[round]));
   const values = Object.fromEntries(
-    Object.keys(figures).map((name) => [name, name === "none" ? floor : perCall(name) - floor]),
+    Object.keys(figures).map((name) => [name, name === "none" ? median(none) : added(name)]),
   );
   return { what: `${what}: ${kind}`, unit: "µs", values, lost: lostOf(figures) };
 }
 
-/** Spans that did not arrive, by contestant. */
-const lostOf = (figures) =>
-  Object.fromEntries(
-    Object.entries(figures).map(([name, all]) => [
-      name,
-      all.reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0),
-    ]),
-  );
-
 /** In the contestant. */
 export function prepare(peer, { recorded, calls }, name) {
   const run = open(Buffer.from(recorded, "base64"));
-  const traced = name !== "none" && !FLOORS.includes(name);
-  const spansOfCall = traced ? 1 + run.calls.filter(({ name }) => name === "afterToolCall").length : 0;
+  const spansOfCall = isTracer(name)
+    ? 1 + run.calls.filter(({ name }) => name === "afterToolCall").length
+    : 0;
   return async (round) => {
     const made = Array.from({ length: calls }, (_, at) => callOf(fresh(run, round * calls + at)));
-    collectGarbage();
-    await turn();
-    const used = clock();
-    for (const { agent, messages, kept } of made) {
-      await peer.generate(agent, messages, undefined, kept);
-      await turn();
-    }
-    await peer.flush();
-    await rest();
-    return { ...used(), spans: calls * spansOfCall };
+    return { ...(await generateAll(peer, made)), spans: calls * spansOfCall };
   };
 }
+
+const isTracer = (name) => name !== "none" && !FLOORS.includes(name);
 
 function callOf(run) {
   const { messages, result } = run;

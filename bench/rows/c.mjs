@@ -1,16 +1,15 @@
 // (c) How many spans a process gets delivered: in a second, and in a second of CPU time of all its threads.
 
 import { OTHERS } from "../peers/index.mjs";
-import { median } from "../support/clock.mjs";
-import { compete } from "../support/crew.mjs";
+import { compete, lostOf, medians } from "../support/crew.mjs";
 import { ALL } from "../support/sink.mjs";
 import { contentOf, recordAll } from "./spans.mjs";
 
-const ROUNDS = 7;
+const ROUNDS = 5;
 const NONE = { batches: false, compression: false };
 const SIZES = [
-  { size: "2 KB", bytes: 2 * 1024, spans: 10_000 },
-  { size: "20 KB", bytes: 20 * 1024, spans: 2000 },
+  { size: "2 KB", bytes: 2 * 1024, spans: 5000 },
+  { size: "20 KB", bytes: 20 * 1024, spans: 1000 },
 ];
 const OFFERS = [
   { by: "batches negotiated", offer: ALL },
@@ -51,22 +50,27 @@ export const row = {
 async function measure(what, { bytes, spans, offer }, rounds, peers) {
   const names = ["fallom", ...peers];
   const options = offer.compression ? {} : { compress: false };
-  const figures = await compete({ row: "c", names, work: { bytes, spans }, rounds, offer, options });
-  const values = (of) => Object.fromEntries(names.map((name) => [name, median(figures[name].map(of))]));
-  const lost = Object.fromEntries(
-    names.map((name) => [name, figures[name].reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0)]),
-  );
+  const figures = await compete({
+    row: "c",
+    names,
+    work: { bytes, spans },
+    rounds,
+    warmUps: 1,
+    offer,
+    options,
+  });
+  const lost = lostOf(figures);
   return [
     {
       what: `${what}: spans per second`,
       unit: "1/s",
-      values: values(({ sent, begunMs }) => (sent.spans * 1000) / (sent.lastMs - begunMs)),
+      values: medians(figures, ({ sent, begunMs }) => (sent.spans * 1000) / (sent.lastMs - begunMs)),
       lost,
     },
     {
       what: `${what}: spans per CPU second`,
       unit: "1/s",
-      values: values(({ sent, cpuMs }) => (sent.spans * 1000) / cpuMs),
+      values: medians(figures, ({ sent, cpuMs }) => (sent.spans * 1000) / cpuMs),
       lost,
     },
   ];

@@ -1,8 +1,7 @@
 // (d) What 100 MB of conversations cost: CPU time of all threads, and bytes on the wire.
 
 import { COMPRESSED, OTHERS } from "../peers/index.mjs";
-import { median } from "../support/clock.mjs";
-import { compete } from "../support/crew.mjs";
+import { compete, lostOf, medians } from "../support/crew.mjs";
 import { contentOf, recordAll } from "./spans.mjs";
 
 const ROUNDS = 3;
@@ -46,13 +45,10 @@ export const row = {
 async function measure(rounds, peers) {
   const names = ["fallom", ...peers];
   const figures = await compete({ row: "d", names, work: {}, rounds, warmUps: 1 });
-  const values = (of) => Object.fromEntries(names.map((name) => [name, median(figures[name].map(of))]));
-  const lost = Object.fromEntries(
-    names.map((name) => [name, figures[name].reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0)]),
-  );
+  const lost = lostOf(figures);
   return [
-    { what: "CPU", unit: "s", values: values(({ cpuMs }) => cpuMs / 1000), lost },
-    { what: "on the wire", unit: "MB", values: values(({ sent }) => sent.bytes / 1e6), lost },
+    { what: "CPU", unit: "s", values: medians(figures, ({ cpuMs }) => cpuMs / 1000), lost },
+    { what: "on the wire", unit: "MB", values: medians(figures, ({ sent }) => sent.bytes / 1e6), lost },
   ];
 }
 

@@ -2,7 +2,9 @@
 // what else the machine does meets all of them alike.
 
 import { fork } from "node:child_process";
+import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { median } from "./clock.mjs";
 import { startSink } from "./sink.mjs";
 
 const PROGRAM = fileURLToPath(new URL("../contestant.mjs", import.meta.url));
@@ -15,6 +17,7 @@ const PROGRAM = fileURLToPath(new URL("../contestant.mjs", import.meta.url));
  * @property {number} rounds
  * @property {number} [warmUps]  rounds that do not count
  * @property {import("./sink.mjs").Offer} [offer]  of the sink
+ * @property {boolean} [dead]  nobody listens where the sink should be
  * @property {object} [options]  for the peers
  * @property {Record<string, object>} [own]  for a peer of this name
  * @property {string[]} [flags]  of node
@@ -23,11 +26,11 @@ const PROGRAM = fileURLToPath(new URL("../contestant.mjs", import.meta.url));
  * @param {Plan} plan
  * @returns {Promise<Record<string, object[]>>}
  */
-export async function compete({ row, names, work, rounds, warmUps = 2, offer, options, own, flags }) {
-  const sink = await startSink(offer);
+export async function compete({ row, names, work, rounds, warmUps = 2, offer, dead, options, own, flags }) {
+  const sink = dead ? await deadSink() : await startSink(offer);
   const members = [];
   try {
-    for (const name of names) members.push(start(name, flags));
+    for (const name of names) members.push(start(name, flags, dead));
     const given = { url: sink.url, queue: 1_000_000, ...options };
     await Promise.all(
       members.map(({ name, tell }) =>
@@ -42,7 +45,8 @@ export async function compete({ row, names, work, rounds, warmUps = 2, offer, op
         if (round >= 0) figures[name].push({ ...figure, sent });
       }
     }
-    await Promise.all(members.map(({ tell }) => tell("end")));
+    // What is not delivered cannot be flushed.
+    if (!dead) await Promise.all(members.map(({ tell }) => tell("end")));
     return figures;
   } finally {
     for (const { child } of members) child.kill("SIGKILL");
@@ -50,8 +54,37 @@ export async function compete({ row, names, work, rounds, warmUps = 2, offer, op
   }
 }
 
-function start(name, flags = []) {
-  const child = fork(PROGRAM, [], { execArgv: flags, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+/**
+ * Spans that did not arrive, by contestant.
+ * @param {Record<string, object[]>} figures
+ */
+export const lostOf = (figures) =>
+  Object.fromEntries(
+    Object.entries(figures).map(([name, all]) => [
+      name,
+      all.reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0),
+    ]),
+  );
+
+/** The median of something over the rounds, by contestant. */
+export const medians = (figures, of) =>
+  Object.fromEntries(Object.entries(figures).map(([name, all]) => [name, median(all.map(of))]));
+
+/** A port that nobody listens on any more. */
+async function deadSink() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return { url: `http://127.0.0.1:${port}`, take: async () => undefined, close: () => {} };
+}
+
+function start(name, flags = [], dead = false) {
+  // Of a dead server, some complain at length.
+  const child = fork(PROGRAM, [], {
+    execArgv: flags,
+    stdio: ["ignore", "ignore", dead ? "ignore" : "inherit", "ipc"],
+  });
   const tell = (call, argument) =>
     new Promise((resolve, reject) => {
       const gone = (code) => reject(new Error(`${name} ended with ${code}`));
