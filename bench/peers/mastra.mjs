@@ -27,7 +27,7 @@ export function start({ url }) {
     generate: traced(agent),
     async adopt(agent) {
       const { Mastra } = await import("@mastra/core/mastra");
-      return new Mastra({ agents: { support: agent }, observability }).getAgent("support");
+      return new Mastra({ agents: { support: agent }, observability, logger: false }).getAgent("support");
     },
     span: (input, output) => tracing.startSpan({ type: "agent_run", name: "answer", input }).end({ output }),
     flush: () => tracing.flush(),

@@ -9,7 +9,7 @@ import { figuresOf, REAL } from "./real.mjs";
 
 const KB = 1024;
 const MB = 1024 * KB;
-const ROUNDS = 11;
+const ROUNDS = 7;
 /** A round takes about so many bytes of results, so that a batch is worth sending. */
 const ROUND_BYTES = 48 * MB;
 const MOST_CALLS = 500;

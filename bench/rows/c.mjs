@@ -1,6 +1,7 @@
 // (c) How many spans a process gets delivered: in a second, and in a second of CPU time of all its threads.
 
 import { OTHERS } from "../peers/index.mjs";
+import { collectGarbage } from "../support/clock.mjs";
 import { compete, lostOf, medians } from "../support/crew.mjs";
 import { ALL } from "../support/sink.mjs";
 import { contentOf, recordAll } from "./spans.mjs";
@@ -78,9 +79,9 @@ async function measure(what, { bytes, spans, offer }, rounds, peers) {
 
 /** In the contestant. */
 export function prepare(peer, { bytes, spans }) {
-  return (round) =>
-    recordAll(
-      peer,
-      Array.from({ length: spans }, (_, at) => contentOf(bytes, round * spans + at)),
-    );
+  return (round) => {
+    const contents = Array.from({ length: spans }, (_, at) => contentOf(bytes, round * spans + at));
+    collectGarbage();
+    return recordAll(peer, contents);
+  };
 }

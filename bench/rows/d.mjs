@@ -1,6 +1,7 @@
 // (d) What 100 MB of conversations cost: CPU time of all threads, and bytes on the wire.
 
 import { COMPRESSED, OTHERS } from "../peers/index.mjs";
+import { collectGarbage } from "../support/clock.mjs";
 import { compete, lostOf, medians } from "../support/crew.mjs";
 import { contentOf, recordAll } from "./spans.mjs";
 
@@ -59,6 +60,7 @@ export function prepare(peer) {
     for (let wave = 0; wave < WAVES; wave++) {
       const first = (round * WAVES + wave) * SPANS_OF_WAVE;
       const contents = Array.from({ length: SPANS_OF_WAVE }, (_, at) => contentOf(SPAN_BYTES, first + at));
+      collectGarbage();
       const { cpuMs, spans } = await recordAll(peer, contents);
       sum.cpuMs += cpuMs;
       sum.spans += spans;

@@ -1,6 +1,6 @@
 // Spans of one kind, recorded one after the other until they are delivered: what rows c, d and i share.
 
-import { clock, collectGarbage, rest, turn } from "../support/clock.mjs";
+import { clock, rest, turn } from "../support/clock.mjs";
 import { prose } from "../support/prose.mjs";
 import { now } from "../support/sink.mjs";
 
@@ -33,7 +33,6 @@ export function contentOf(bytes, seed) {
  * @returns {Promise<import("../support/clock.mjs").Used & { spans: number, begunMs: number }>}
  */
 export async function recordAll(peer, contents) {
-  collectGarbage();
   await turn();
   const begunMs = now();
   const used = clock();

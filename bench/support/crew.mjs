@@ -4,6 +4,7 @@
 import { fork } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { PEERS } from "../peers/index.mjs";
 import { median } from "./clock.mjs";
 import { startSink } from "./sink.mjs";
 
@@ -41,7 +42,7 @@ export async function compete({ row, names, work, rounds, warmUps = 2, offer, de
     for (let round = -warmUps; round < rounds; round++) {
       for (const { name, tell } of rotated(members, round + warmUps)) {
         const figure = await tell("round", round + warmUps);
-        const sent = await sink.take(figure.spans);
+        const sent = await sink.take(PEERS[name].module === "none" ? 0 : figure.spans);
         if (round >= 0) figures[name].push({ ...figure, sent });
       }
     }
@@ -55,16 +56,14 @@ export async function compete({ row, names, work, rounds, warmUps = 2, offer, de
 }
 
 /**
- * Spans that did not arrive, by contestant.
+ * Spans that did not arrive, by contestant; floors send none.
  * @param {Record<string, object[]>} figures
  */
-export const lostOf = (figures) =>
-  Object.fromEntries(
-    Object.entries(figures).map(([name, all]) => [
-      name,
-      all.reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0),
-    ]),
-  );
+export function lostOf(figures) {
+  const missing = (all) => all.reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0);
+  const tracers = Object.entries(figures).filter(([name]) => PEERS[name].module !== "none");
+  return Object.fromEntries(tracers.map(([name, all]) => [name, Math.max(0, missing(all))]));
+}
 
 /** The median of something over the rounds, by contestant. */
 export const medians = (figures, of) =>

@@ -127,7 +127,7 @@ const toolsOf = ({ toolCalls, toolResults }) => ({
 async function recordTo(file, what) {
   const { messages, answer } = conversation(what);
   const model = await startModel(replies(what, answer));
-  const { agent } = await realAgent(model.baseURL, what);
+  const agent = await realAgent(model.baseURL, what);
   const calls = [];
   const note = (name, kept) => (argument) => void calls.push({ name, argument: kept(argument) });
   const result = await agent.generate(structuredClone(messages), {
