@@ -8,6 +8,10 @@
 //   npm run bench -- --nodes 20,24,26    on these Nodes, one after the other, and then beside each other
 //
 // Contestants take turns, each in a process of its own; figures are medians over the rounds. Trust the ratios.
+//
+//   rows/      what is measured, a file for each row: its lines and bounds, and the work of a contestant
+//   peers/     who takes part, a file for each: how its own user traces an agent with it
+//   support/   the sink that all of them send to, the recorded run that they trace, clocks, the table
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";

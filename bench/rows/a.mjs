@@ -5,7 +5,7 @@ import { median } from "../support/clock.mjs";
 import { compete, lostOf } from "../support/crew.mjs";
 import { fresh, open, picked, playing, record } from "../support/record.mjs";
 import { generateAll } from "./calls.mjs";
-import { figuresOf, REAL } from "./real.mjs";
+import { outcomeOf, REAL } from "./real.mjs";
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -52,8 +52,8 @@ export const row = {
   async *lines({ only, rounds = ROUNDS, peers = OTHERS }) {
     for (const one of CASES.filter(({ what }) => only(what))) yield* await measure(one, rounds, peers);
     for (const one of REAL.filter(({ what }) => only(what))) {
-      const figures = await figuresOf(one, rounds, peers);
-      yield* FIELDS.map((field) => line(one.what, field, figures, one.calls));
+      const outcome = await outcomeOf(one, rounds, peers);
+      yield* FIELDS.map((field) => line(one.what, field, outcome, one.calls));
     }
   },
   bounds: (value) => [
@@ -82,25 +82,25 @@ async function measure({ what, run, raised }, rounds, peers) {
   const recorded = await record(run);
   const { result } = open(recorded);
   const calls = Math.max(3, Math.min(MOST_CALLS, Math.round(ROUND_BYTES / JSON.stringify(result).length)));
-  const figures = await compete({
+  const outcome = await compete({
     row: "a",
     names: ["none", ...FLOORS, "fallom", ...peers],
     work: { recorded: recorded.toString("base64"), calls },
     rounds,
     own: raised && { fallom: { more: RAISED } },
   });
-  return FIELDS.map((field) => line(what, field, figures, calls));
+  return FIELDS.map((field) => line(what, field, outcome, calls));
 }
 
 /** µs a call: those of no tracing, and what each other adds to them, round by round. */
-function line(what, { field, what: kind }, figures, calls) {
+function line(what, { field, what: kind }, { figures, notes }, calls) {
   const perCall = (name) => figures[name].map((one) => (one[field] * 1000) / calls);
   const none = perCall("none");
   const added = (name) => median(perCall(name).map((time, round) => time - none[round]));
   const values = Object.fromEntries(
     Object.keys(figures).map((name) => [name, name === "none" ? median(none) : added(name)]),
   );
-  return { what: `${what}: ${kind}`, unit: "µs", values, lost: lostOf(figures) };
+  return { what: `${what}: ${kind}`, unit: "µs", values, lost: lostOf(figures), notes };
 }
 
 /** In the contestant. */

@@ -5,7 +5,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OTHERS } from "../peers/index.mjs";
 import { collectGarbage, rest, turn } from "../support/clock.mjs";
-import { compete } from "../support/crew.mjs";
+import { compete, lostOf, medians } from "../support/crew.mjs";
 import { fresh, open, playing, record } from "../support/record.mjs";
 
 const MB = 2 ** 20;
@@ -39,14 +39,9 @@ async function measure({ what, bytes, calls, own }, rounds, peers) {
   const recorded = await record({ bytes });
   const names = ["none", "fallom", ...(own || bytes < MB ? peers : [])];
   const work = { recorded: recorded.toString("base64"), calls };
-  const figures = await compete({ row: "b", names, work, rounds, own });
-  const values = Object.fromEntries(
-    names.map((name) => [name, median(figures[name].map(({ stallMs }) => stallMs))]),
-  );
-  const lost = Object.fromEntries(
-    names.map((name) => [name, figures[name].reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0)]),
-  );
-  return { what, unit: "ms", values, lost };
+  const { figures, notes } = await compete({ row: "b", names, work, rounds, own });
+  const values = medians(figures, ({ stallMs }) => stallMs);
+  return { what, unit: "ms", values, lost: lostOf(figures), notes };
 }
 
 /** In the contestant. */

@@ -51,7 +51,7 @@ export const row = {
 async function measure(what, { bytes, spans, offer }, rounds, peers) {
   const names = ["fallom", ...peers];
   const options = offer.compression ? {} : { compress: false };
-  const figures = await compete({
+  const { figures, notes } = await compete({
     row: "c",
     names,
     work: { bytes, spans },
@@ -67,12 +67,14 @@ async function measure(what, { bytes, spans, offer }, rounds, peers) {
       unit: "1/s",
       values: medians(figures, ({ sent, begunMs }) => (sent.spans * 1000) / (sent.lastMs - begunMs)),
       lost,
+      notes,
     },
     {
       what: `${what}: spans per CPU second`,
       unit: "1/s",
       values: medians(figures, ({ sent, cpuMs }) => (sent.spans * 1000) / cpuMs),
       lost,
+      notes,
     },
   ];
 }

@@ -32,7 +32,7 @@ export const row = {
 };
 
 async function measure(rounds) {
-  const figures = await compete({ row: "i", names: ["none", "fallom"], work: {}, rounds, warmUps: 1 });
+  const { figures } = await compete({ row: "i", names: ["none", "fallom"], work: {}, rounds, warmUps: 1 });
   const lost = lostOf(figures);
   return COUNTS.flatMap((count) =>
     Object.entries(KINDS).map(([field, kind]) => {

@@ -16,7 +16,7 @@ export const REAL = [
 ];
 
 /** In the parent. */
-export async function figuresOf({ run, calls }, rounds, peers = OTHERS) {
+export async function outcomeOf({ run, calls }, rounds, peers = OTHERS) {
   const model = await startModelProcess(run);
   try {
     const names = ["none", "kept", "whole", "fallom", ...peers];
