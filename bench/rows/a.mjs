@@ -56,25 +56,22 @@ export const row = {
       yield* FIELDS.map((field) => line(one.what, field, outcome, one.calls));
     }
   },
-  bounds: (value) => [
-    {
-      what: "20 KB: event loop / stringify kept",
-      figure: value("20 KB, ASCII: event loop", "fallom") / value("20 KB, ASCII: event loop", "kept"),
-      most: 0.6,
-    },
-    {
-      what: "20 tool steps: event loop / stringify result",
-      figure: value("20 tool steps: event loop", "fallom") / value("20 tool steps: event loop", "whole"),
-      most: 0.08,
-    },
-    ...["20 KB, ASCII", "20 tool steps"].map((what) => ({
-      what: `${what}: event loop of the best peer / ours`,
-      figure:
-        Math.min(...OTHERS.map((peer) => value(`${what}: event loop`, peer) ?? Number.POSITIVE_INFINITY)) /
-        value(`${what}: event loop`, "fallom"),
-      least: 5,
-    })),
-  ],
+  bounds(value) {
+    const [loop, thread] = FIELDS.map(({ what }) => what);
+    const over = (what, floor) => (kind) =>
+      value(`${what}: ${kind}`, "fallom") / value(`${what}: ${kind}`, floor);
+    const ahead = (what) => (kind) => {
+      const theirs = OTHERS.map((peer) => value(`${what}: ${kind}`, peer)).filter(Number.isFinite);
+      return Math.min(...theirs) / value(`${what}: ${kind}`, "fallom");
+    };
+    const bound = (what, of, limit) => ({ what, figure: of(loop), byThread: of(thread), ...limit });
+    return [
+      bound("20 KB: event loop / stringify kept", over("20 KB, ASCII", "kept"), { most: 0.6 }),
+      bound("20 tool steps: event loop / stringify result", over("20 tool steps", "whole"), { most: 0.08 }),
+      bound("20 KB: event loop of the best peer / ours", ahead("20 KB, ASCII"), { least: 5 }),
+      bound("20 tool steps: event loop of the best peer / ours", ahead("20 tool steps"), { least: 5 }),
+    ];
+  },
 };
 
 /** In the parent: a line for each kind of time. */

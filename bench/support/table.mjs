@@ -13,6 +13,7 @@ import { PEERS } from "../peers/index.mjs";
  * @typedef {object} Bound  one of `most` and `least`
  * @property {string} what
  * @property {number} figure
+ * @property {number} [byThread]  the same by the CPU time of the loop's thread, where that is known
  * @property {number} [most]
  * @property {number} [least]
  *
@@ -93,13 +94,14 @@ export function beside(results) {
 
 /** @param {(Bound & { row: string })[]} bounds */
 export function boundsTable(bounds) {
-  const rows = bounds.map(({ row, what, figure, most, least }) => [
+  const rows = bounds.map(({ row, what, figure, byThread, most, least }) => [
     `(${row}) ${what}`,
     rounded(figure),
+    byThread === undefined ? "" : rounded(byThread),
     most === undefined ? `≥ ${least}` : `≤ ${most}`,
     verdict({ figure, most, least }),
   ]);
-  return table([["Must show", "figure", "bound", ""], ...rows]);
+  return table([["Must show", "figure", "by its thread's CPU", "bound", ""], ...rows]);
 }
 
 function verdict({ figure, most = Number.POSITIVE_INFINITY, least = Number.NEGATIVE_INFINITY }) {
