@@ -5,7 +5,7 @@ import { median } from "../support/clock.mjs";
 import { compete, lostOf } from "../support/crew.mjs";
 import { fresh, open, picked, playing, record } from "../support/record.mjs";
 import { generateAll } from "./calls.mjs";
-import { outcomeOf, REAL } from "./real.mjs";
+import { measureReal, REAL } from "./real.mjs";
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -51,10 +51,8 @@ export const row = {
   less: true,
   async *lines({ only, rounds = ROUNDS, peers = OTHERS }) {
     for (const one of CASES.filter(({ what }) => only(what))) yield* await measure(one, rounds, peers);
-    for (const one of REAL.filter(({ what }) => only(what))) {
-      const outcome = await outcomeOf(one, rounds, peers);
-      yield* FIELDS.map((field) => line(one.what, field, outcome, one.calls));
-    }
+    for (const one of REAL.filter(({ what }) => only(what)))
+      yield* await measureReal(one, FIELDS, rounds, peers);
   },
   bounds(value) {
     const [loop, thread] = FIELDS.map(({ what }) => what);

@@ -1,8 +1,10 @@
-// The real agent of row (a), on the loopback model: most of its time is Mastra's own, so that small shares drown in it.
+// The real agent of row (a), on the loopback model. Nearly all of its time is Mastra's own, and differs from process to
+// process: so each contestant runs it untraced, too, in turns with the traced calls, and the difference counts.
 
 import { OTHERS } from "../peers/index.mjs";
 import { conversation, realAgent, startModelProcess } from "../support/agent.mjs";
-import { compete } from "../support/crew.mjs";
+import { median } from "../support/clock.mjs";
+import { compete, lostOf, medians } from "../support/crew.mjs";
 import { fresh } from "../support/record.mjs";
 import { generateAll } from "./calls.mjs";
 
@@ -15,34 +17,64 @@ export const REAL = [
   { what: "real agent, 20 tool steps", run: { bytes: 2 * KB, steps: 20 }, calls: 3 },
 ];
 
-/** In the parent. */
-export async function outcomeOf({ run, calls }, rounds, peers = OTHERS) {
+/** In the parent: a line for each of the fields. */
+export async function measureReal({ what, run, calls }, fields, rounds, peers = OTHERS) {
   const model = await startModelProcess(run);
   try {
     const names = ["none", "kept", "whole", "fallom", ...peers];
     const work = { run, calls, baseURL: model.baseURL };
-    return await compete({ row: "real", names, work, rounds });
+    const outcome = await compete({ row: "real", names, work, rounds });
+    return fields.map((field) => line(what, field, outcome));
   } finally {
     model.close();
   }
 }
 
-/** In the contestant. How many spans Mastra makes of a call is its own affair. */
-export async function prepare(peer, { run, calls, baseURL }, name) {
-  const bare = await realAgent(baseURL, run);
-  const agent = peer.adopt ? await peer.adopt(bare) : bare;
-  const options = { maxSteps: (run.steps ?? 0) + 1 };
-  const { messages } = conversation(run);
-  const traced = { ...peer, generate: peer.adopt ? adopted : peer.generate };
-  const spansOfCall = ["none", "kept", "whole", "mastra"].includes(name) ? 0 : 1 + (run.steps ?? 0);
-  return async (round) => {
-    const made = Array.from({ length: calls }, (_, at) => ({
-      agent,
-      messages: fresh(messages, round * calls + at),
-      options,
-    }));
-    return { ...(await generateAll(traced, made)), spans: calls * spansOfCall };
+function line(what, { field, what: kind }, { figures, notes }) {
+  const { none: noise, ...added } = medians(
+    figures,
+    ({ traced, untraced }) => traced[field] - untraced[field],
+  );
+  const none = median(figures.none.map(({ untraced }) => untraced[field]));
+  const noisy = `${what}: ${kind}: no tracing differs from itself by ${Math.round(noise)} µs`;
+  return {
+    what: `${what}: ${kind}`,
+    unit: "µs",
+    values: { none, ...added },
+    lost: lostOf(figures),
+    notes: [...notes, noisy],
   };
 }
 
-const adopted = (agent, messages, options) => agent.generate(messages, options);
+/** In the contestant. How many spans Mastra makes of a call is its own affair. */
+export async function prepare(peer, { run, calls, baseURL }, name) {
+  const agent = await realAgent(baseURL, run);
+  const own = await peer.adopt?.(await realAgent(baseURL, run));
+  const traced = own ? { ...peer, generate: bare } : peer;
+  const untraced = { generate: bare, flush: async () => {} };
+  const options = { maxSteps: (run.steps ?? 0) + 1 };
+  const { messages } = conversation(run);
+  const spansOfCall = ["none", "kept", "whole", "mastra"].includes(name) ? 0 : 1 + (run.steps ?? 0);
+  const measured = async (peer, agent, first) => {
+    const made = Array.from({ length: calls }, (_, at) => ({
+      agent,
+      messages: fresh(messages, first + at),
+      options,
+    }));
+    const used = await generateAll(peer, made);
+    // µs a call.
+    return Object.fromEntries(Object.entries(used).map(([field, ms]) => [field, (ms * 1000) / calls]));
+  };
+  return async (round) => {
+    const both = {};
+    const turns = {
+      traced: () => measured(traced, own ?? agent, round * calls),
+      untraced: () => measured(untraced, agent, round * calls),
+    };
+    const order = round % 2 ? ["traced", "untraced"] : ["untraced", "traced"];
+    for (const which of order) both[which] = await turns[which]();
+    return { ...both, spans: calls * spansOfCall };
+  };
+}
+
+const bare = (agent, messages, options) => agent.generate(messages, options);
