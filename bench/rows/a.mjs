@@ -1,7 +1,7 @@
 // (a) What tracing adds to an agent's call: busy time of the event loop, and CPU. The agent plays back a recorded run.
 
 import { OTHERS } from "../peers/index.mjs";
-import { median } from "../support/clock.mjs";
+import { median, rest, turn } from "../support/clock.mjs";
 import { compete, lostOf } from "../support/crew.mjs";
 import { fresh, open, picked, playing, record } from "../support/record.mjs";
 import { generateAll } from "./calls.mjs";
@@ -13,6 +13,10 @@ const ROUNDS = 7;
 /** A round takes about so many bytes of results, so that a batch is worth sending. */
 const ROUND_BYTES = 48 * MB;
 const MOST_CALLS = 500;
+/** Each contestant runs for so long before anything counts, and before each round. */
+const FIRST_WARM_MS = 2500;
+const WARM_MS = 150;
+const WARM_CALLS = 40;
 /** A span of 8 MB is over the default limit, which would cut it. */
 const RAISED = { maxSpanBytes: 16 * MB, maxQueueBytes: 256 * MB };
 const FLOORS = ["kept", "whole"];
@@ -104,10 +108,33 @@ export function prepare(peer, { recorded, calls }, name) {
   const spansOfCall = isTracer(name)
     ? 1 + run.calls.filter(({ name }) => name === "afterToolCall").length
     : 0;
+  // Lives on: the shapes of all the others are its own, which the engine would forget between the rounds.
+  const shapes = fresh(run, 0);
   return async (round) => {
     const made = Array.from({ length: calls }, (_, at) => callOf(fresh(run, round * calls + at)));
-    return { ...(await generateAll(peer, made)), spans: calls * spansOfCall };
+    let warmed = 0;
+    const used = await generateAll(peer, made, async () => {
+      warmed = await warmUp(peer, shapes, round === 0 ? FIRST_WARM_MS : WARM_MS);
+    });
+    return { ...used, spans: (calls + warmed) * spansOfCall };
   };
+}
+
+/** A server runs for hours: by then its code is compiled. Says how many calls there were. */
+async function warmUp(peer, run, ms) {
+  const until = performance.now() + ms;
+  let calls = 0;
+  while (performance.now() < until) {
+    for (let i = 0; i < WARM_CALLS; i++) {
+      const { agent, messages, kept } = callOf(run);
+      await peer.generate(agent, messages, undefined, kept);
+      await turn();
+    }
+    await peer.flush();
+    calls += WARM_CALLS;
+  }
+  await rest();
+  return calls;
 }
 
 const isTracer = (name) => name !== "none" && !FLOORS.includes(name);
