@@ -15,8 +15,9 @@ use super::outcome::Parts;
 use super::queue::State;
 use super::shared::Shared;
 use super::unit::Unit;
+use super::waiting;
 use crate::diagnostics::{self, Event, Kind, debug, warn_once};
-use crate::held::{Packer, gather};
+use crate::held::Packer;
 use crate::settings::Settings;
 use crate::transport::{Answer, Form, Http, Post};
 
@@ -38,13 +39,14 @@ impl Pipeline {
         http: Arc<Http>,
         encoder: Encoder,
     ) -> Self {
+        let state = State::new(settings.max_queue_bytes);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(settings.max_queue_bytes)),
+            packer: Packer::new(state.messages()),
+            state: Mutex::new(state),
             wake: Notify::new(),
             settings: RwLock::new(settings),
             http,
             encoder,
-            packer: Packer::default(),
         });
         runtime.spawn(keep_running(Arc::clone(&shared)));
         Pipeline { shared }
@@ -149,6 +151,7 @@ async fn run(shared: Arc<Shared>) {
             send_due(&shared);
             tokio::task::yield_now().await;
         }
+        waiting::tidy(&shared);
         disk.keep_up(&shared, &settings);
         send_due(&shared);
         let (due, rested) = {
@@ -191,9 +194,7 @@ async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form
     });
     shared.state.lock().stats.sent_bytes += bytes;
     if matches!(answer, Answer::Retry { .. }) {
-        // They will wait.
-        unit.spans.iter_mut().for_each(|span| shared.packer.compress(&mut span.held));
-        gather(unit.spans.iter_mut().map(|span| &mut span.held));
+        waiting::pack(&shared, &mut unit.spans);
     }
     settle(&shared, &settings, unit, form, answer);
     shared.wake.notify_one();
