@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { Blob as NodeBlob } from "node:buffer";
 import { test } from "node:test";
 import vm from "node:vm";
-import snapshots from "../dist/snapshot.js";
+import { shim } from "../scripts/shim.mjs";
 
-const { MAX_DEPTH, MAX_NODES, snapshot } = snapshots;
+const { MAX_DEPTH, MAX_NODES, snapshot } = shim("snapshot.ts");
 
 /** What the JSON text says. */
 function normal(value) {

@@ -13,20 +13,19 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { BODY, platform } from "./shim.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const require = createRequire(import.meta.url);
 const outAt = process.argv.indexOf("--out");
 const out = resolve(root, outAt === -1 ? "packs" : (process.argv[outAt + 1] ?? "packs"));
 
-if (!existsSync(join(root, "dist/native.js"))) fail("dist/ is missing: run `npm run build` first.");
-const platform = require(join(root, "dist/native.js")).platform();
-const addon = join(root, `fallom-trace.${platform}.node`);
-if (!existsSync(addon)) fail(`the addon for ${platform} is missing: run \`npm run build\` first.`);
+if (!existsSync(BODY)) fail("dist/ is missing: run `npm run build` first.");
+const here = platform();
+const addon = join(root, `fallom-trace.${here}.node`);
+if (!existsSync(addon)) fail(`the addon for ${here} is missing: run \`npm run build\` first.`);
 
 const stage = mkdtempSync(join(tmpdir(), "fallom-pack-"));
 try {
@@ -47,15 +46,15 @@ function stageMain() {
   const { scripts, devDependencies, napi, ...manifest } = JSON.parse(
     readFileSync(join(root, "package.json"), "utf8"),
   );
-  manifest.optionalDependencies = { [`${manifest.name}-${platform}`]: manifest.version };
+  manifest.optionalDependencies = { [`${manifest.name}-${here}`]: manifest.version };
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   return folder;
 }
 
 function stagePlatform() {
   const folder = join(stage, "platform");
-  cpSync(join(root, "npm", platform), folder, { recursive: true });
-  copyFileSync(addon, join(folder, `fallom-trace.${platform}.node`));
+  cpSync(join(root, "npm", here), folder, { recursive: true });
+  copyFileSync(addon, join(folder, `fallom-trace.${here}.node`));
   return folder;
 }
 

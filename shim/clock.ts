@@ -1,18 +1,21 @@
-import { performance } from "node:perf_hooks";
-
 /** Below this, a difference to the wall clock is jitter, and moving the anchor would only reorder spans. */
 const DRIFT_MS = 100;
 
-let anchor = Date.now() - performance.now();
+let timer: typeof performance | undefined;
+/** What `ticks` must be added to for the wall clock. */
+let anchor: number | undefined;
 
 /** ms since 1970, whole; never runs backwards while a span is open, so a child lies inside its parent. */
 export function now(): number {
-  return Math.floor(anchor + performance.now());
+  anchor ??= Date.now() - ticks();
+  return Math.floor(anchor + ticks());
 }
 
 /** ms that only ever grow, for measuring what lasts. */
 export function ticks(): number {
-  return performance.now();
+  // Loaded when a time is asked for: it takes 1 ms, which a mere `require` of this package should not.
+  timer ??= (require("node:perf_hooks") as typeof import("node:perf_hooks")).performance;
+  return timer.now();
 }
 
 /**
@@ -20,6 +23,6 @@ export function ticks(): number {
  * open: inside a span, a new anchor would move its children out of it.
  */
 export function settleClock(): void {
-  const fresh = Date.now() - performance.now();
-  if (Math.abs(fresh - anchor) > DRIFT_MS) anchor = fresh;
+  const fresh = Date.now() - ticks();
+  if (anchor === undefined || Math.abs(fresh - anchor) > DRIFT_MS) anchor = fresh;
 }

@@ -1,9 +1,25 @@
+import {
+  position,
+  putBoolean,
+  putEnd,
+  putField,
+  putJson,
+  putNumber,
+  putObject,
+  putSnapshot,
+  putText,
+  rewind,
+  type Snapshot,
+  sendEnvelope,
+  textCount,
+} from "./bytes";
 import { native } from "./native";
+import { putNamed, putValue, Written } from "./values";
 
 /** What a span's attributes hold. */
 export type Attributes = Record<string, string | number | boolean>;
 
-/** What is known of a span at its end, or so far. Fields that end in `Json` are JSON text, sent as they are. */
+/** What is known of a span at its end, or so far. Its values are written as they are then. */
 export interface SpanEnd {
   /** ms since 1970 by `now()`; without it, the moment of `finish`. */
   endMs?: number | undefined;
@@ -13,23 +29,27 @@ export interface SpanEnd {
   model?: string | undefined;
   timeToFirstTokenMs?: number | undefined;
   attributes?: Attributes | undefined;
-  requestJson?: string | undefined;
-  responseJson?: string | undefined;
-  usageJson?: string | undefined;
-  metadataJson?: string | undefined;
-  timingsJson?: string | undefined;
-  /** The prompt that the user named (`prompt-scope.ts`). */
+  /** Those that were known before; of what both name, `attributes` is right. */
+  attributesBefore?: Attributes | undefined;
+  /** Taken when the span began. */
+  request?: Snapshot | undefined;
+  response?: unknown;
+  usage?: object | undefined;
+  metadata?: object | undefined;
+  timings?: object | undefined;
+  /** The prompt that the user named (`prompt-scope.ts`), as JSON text. */
   promptJson?: string | undefined;
   /** The texts of the call's instructions. */
-  linkTexts?: string[] | undefined;
-  /** The texts of its messages, where `requestJson` does not tell them. */
-  linkMessages?: string[] | undefined;
+  linkTexts?: readonly string[] | undefined;
+  /** The texts of its messages, where `request` does not tell them. */
+  linkMessages?: readonly string[] | undefined;
   /** An agent runs around this one: the session's own A/B assignment is that one's. */
   insideAgent?: boolean | undefined;
 }
 
 /** What of a span is fixed at its start. */
 export interface SpanStart {
+  /** JSON text. */
   readonly sessionJson: string;
   readonly traceId: string;
   readonly spanId: string;
@@ -40,94 +60,120 @@ export interface SpanStart {
   readonly streaming: boolean;
 }
 
-const INITIAL_BYTES = 64 * 1024;
-/** The largest buffer that is kept between spans; a bigger one lives for one span. */
-const MAX_KEPT_BYTES = 1024 * 1024;
-/** After so many spans in a row that would fit into a quarter of it, the buffer is halved. */
-const SMALL_RUN = 64;
+/** The fields of an envelope (`src/span.rs`). */
+const SESSION = 1;
+const TRACE_ID = 2;
+const SPAN_ID = 3;
+const PARENT_SPAN_ID = 4;
+const NAME = 5;
+const KIND = 6;
+const MODEL = 7;
+const START_MS = 8;
+const END_MS = 9;
+const STATUS = 10;
+const ERROR_MESSAGE = 11;
+const TIME_TO_FIRST_TOKEN_MS = 12;
+const IS_STREAMING = 13;
+const ATTRIBUTES = 14;
+const REQUEST = 15;
+const RESPONSE = 16;
+const USAGE = 17;
+const METADATA = 18;
+const TIMINGS = 19;
+const PROMPT = 20;
+const LINK_TEXTS = 21;
+const LINK_MESSAGES = 22;
+const INSIDE_AGENT = 23;
 
-let buffer: Buffer | undefined;
-let smallInARow = 0;
-
-/** Hands one finished span to the core: one crossing, the bytes of a `SpanEnvelope`. Never throws. */
+/** Hands one finished span to the core, in one crossing. Never throws. */
 export function record(start: SpanStart, end: SpanEnd): void {
   try {
-    send(envelopeParts(start, end));
+    sendEnvelope(putSpan, start, end, handOver);
   } catch {
-    // Too long for a string, or an attribute that resists: the span counts even without its content.
+    // No memory for it, or an attribute that resists: the span counts even without its content.
     recordBare(start, end);
   }
 }
 
-function recordBare(start: SpanStart, end: SpanEnd): void {
+function recordBare(start: SpanStart, { endMs, status, errorMessage }: SpanEnd): void {
   try {
-    const { endMs, status, errorMessage } = end;
-    send(envelopeParts(start, { endMs, status, errorMessage, attributes: { "fallom.content_lost": true } }));
+    const bare = { endMs, status, errorMessage, attributes: { "fallom.content_lost": true } };
+    sendEnvelope(putSpan, start, bare, handOver);
   } catch {
     // Nothing is left to send; the open span stays counted as open.
   }
 }
 
-function send(parts: string[]): void {
-  const target = bufferFor(parts);
-  let bytes = 0;
-  for (const part of parts) bytes += target.write(part, bytes, "utf8");
-  native().record(target.subarray(0, bytes));
+function handOver(bytes: Uint8Array, from: number, to: number): void {
+  native().record(bytes, from, to);
 }
 
-/** A buffer that holds `parts` for sure: UTF-8 takes three bytes for a UTF-16 unit at most. */
-function bufferFor(parts: string[]): Buffer {
-  const kept = buffer ?? Buffer.allocUnsafeSlow(INITIAL_BYTES);
-  buffer = kept;
-  let units = 0;
-  for (const part of parts) units += part.length;
-  if (units * 3 <= kept.length) {
-    shrink(units * 12 <= kept.length);
-    return kept;
+function putSpan(start: SpanStart, end: SpanEnd): void {
+  putField(SESSION);
+  putJson(start.sessionJson);
+  putTextField(TRACE_ID, start.traceId);
+  putTextField(SPAN_ID, start.spanId);
+  putTextField(PARENT_SPAN_ID, start.parentSpanId);
+  putTextField(NAME, start.name);
+  putTextField(KIND, start.kind);
+  putTextField(MODEL, end.model);
+  putNumberField(START_MS, start.startMs);
+  putNumberField(END_MS, end.endMs ?? start.startMs);
+  putTextField(STATUS, end.status ?? "OK");
+  putTextField(ERROR_MESSAGE, end.errorMessage);
+  putNumberField(TIME_TO_FIRST_TOKEN_MS, end.timeToFirstTokenMs);
+  putFlag(IS_STREAMING, start.streaming);
+  putFlag(INSIDE_AGENT, end.insideAgent);
+  putAttributes(end);
+  if (end.request !== undefined) {
+    putField(REQUEST);
+    putSnapshot(end.request);
   }
-  let bytes = 0;
-  for (const part of parts) bytes += Buffer.byteLength(part);
-  if (bytes <= kept.length) {
-    smallInARow = 0;
-    return kept;
+  putValueField(RESPONSE, end.response);
+  putValueField(USAGE, end.usage);
+  putValueField(METADATA, end.metadata);
+  putValueField(TIMINGS, end.timings);
+  putValueField(LINK_TEXTS, end.linkTexts);
+  putValueField(LINK_MESSAGES, end.linkMessages);
+  if (end.promptJson !== undefined) {
+    putField(PROMPT);
+    putJson(end.promptJson);
   }
-  if (bytes > MAX_KEPT_BYTES) return Buffer.allocUnsafeSlow(bytes);
-  buffer = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)));
-  smallInARow = 0;
-  return buffer;
 }
 
-function shrink(small: boolean): void {
-  smallInARow = small ? smallInARow + 1 : 0;
-  if (smallInARow < SMALL_RUN || buffer === undefined || buffer.length <= INITIAL_BYTES) return;
-  buffer = Buffer.allocUnsafeSlow(buffer.length / 2);
-  smallInARow = 0;
+function putTextField(field: number, value: string | undefined): void {
+  if (value === undefined) return;
+  putField(field);
+  putText(value);
 }
 
-/**
- * Built by hand: what is JSON text already goes in as it is, and the rest has no need of a walk. Long texts stay parts of
- * their own, since joined they would be copied once more.
- */
-function envelopeParts(start: SpanStart, end: SpanEnd): string[] {
-  let text = `{"session":${start.sessionJson},"trace_id":"${start.traceId}","span_id":"${start.spanId}"`;
-  if (start.parentSpanId !== undefined) text += `,"parent_span_id":"${start.parentSpanId}"`;
-  text += `,"name":${JSON.stringify(start.name)},"kind":"${start.kind}"`;
-  if (end.model !== undefined) text += `,"model":${JSON.stringify(end.model)}`;
-  text += `,"start_ms":${start.startMs},"end_ms":${end.endMs ?? start.startMs},"status":"${end.status ?? "OK"}"`;
-  if (end.errorMessage !== undefined) text += `,"error_message":${JSON.stringify(end.errorMessage)}`;
-  if (end.timeToFirstTokenMs !== undefined) text += `,"time_to_first_token_ms":${end.timeToFirstTokenMs}`;
-  if (start.streaming) text += ',"is_streaming":true';
-  if (end.usageJson !== undefined) text += `,"usage":${end.usageJson}`;
-  if (end.timingsJson !== undefined) text += `,"timings":${end.timingsJson}`;
-  if (end.promptJson !== undefined) text += `,"prompt":${end.promptJson}`;
-  if (end.insideAgent === true) text += ',"inside_agent":true';
-  text += ',"attributes":';
-  const parts = [text, JSON.stringify(end.attributes ?? {})];
-  if (end.requestJson !== undefined) parts.push(',"request":', end.requestJson);
-  if (end.responseJson !== undefined) parts.push(',"response":', end.responseJson);
-  if (end.metadataJson !== undefined) parts.push(',"metadata":', end.metadataJson);
-  if (end.linkMessages !== undefined) parts.push(',"link_messages":', JSON.stringify(end.linkMessages));
-  if (end.linkTexts !== undefined) parts.push(',"link_texts":', JSON.stringify(end.linkTexts));
-  parts.push("}");
-  return parts;
+function putNumberField(field: number, value: number | undefined): void {
+  if (value === undefined) return;
+  putField(field);
+  putNumber(value);
+}
+
+function putFlag(field: number, value: boolean | undefined): void {
+  if (value !== true) return;
+  putField(field);
+  putBoolean(true);
+}
+
+/** A name that is there twice counts as the core meets it last. */
+function putAttributes({ attributesBefore, attributes }: SpanEnd): void {
+  putField(ATTRIBUTES);
+  putObject();
+  for (const name in attributesBefore) putNamed(name, attributesBefore[name]);
+  for (const name in attributes) putNamed(name, attributes[name]);
+  putEnd();
+}
+
+/** Nothing for what JSON leaves out. */
+function putValueField(field: number, value: unknown): void {
+  if (value === undefined) return;
+  const at = position();
+  const texts = textCount();
+  putField(field);
+  if (value instanceof Written) value.put();
+  else if (!putValue(value)) rewind(at, texts);
 }

@@ -1,4 +1,3 @@
-import { isMainThread } from "node:worker_threads";
 import { native } from "./native";
 
 /** The signals that end a process which does not listen to them, and that the core lets through once all is sent. */
@@ -12,8 +11,9 @@ let seenTo = false;
  */
 export function seeToExit(finishOpen: () => void): void {
   if (seenTo) return;
+  const isMain = isMainThread();
   try {
-    if (!native().seeToExit(isMainThread, finishOpen)) return;
+    if (!native().seeToExit(isMain, finishOpen)) return;
   } catch {
     // The `exit` event is left.
   }
@@ -22,7 +22,12 @@ export function seeToExit(finishOpen: () => void): void {
     finishOpen();
     native().drain();
   });
-  if (isMainThread) process.on("removeListener", takeSignalBack);
+  if (isMain) process.on("removeListener", takeSignalBack);
+}
+
+/** Its module is loaded with `init`: it brings Node's streams along, 2 ms that a mere `require` should not take. */
+function isMainThread(): boolean {
+  return (require("node:worker_threads") as typeof import("node:worker_threads")).isMainThread;
 }
 
 /**

@@ -1,12 +1,11 @@
-import { randomFillSync } from "node:crypto";
-
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
 const ZERO = /^0+$/;
 
-/** Random bytes drawn ahead: one call to the generator feeds some hundreds of ids. */
+/** Random digits drawn ahead: one call to the generator feeds some hundreds of ids. */
 const pool = Buffer.allocUnsafeSlow(4096);
-let used = pool.length;
+let digits = "";
+let used = 0;
 
 /** A trace id: 32 lowercase hex digits, never all zero. */
 export function newTraceId(): string {
@@ -30,14 +29,18 @@ export function asSpanId(value: unknown): string | undefined {
 
 function hex(bytes: number): string {
   for (;;) {
-    if (used + bytes > pool.length) {
-      randomFillSync(pool);
-      used = 0;
-    }
-    const id = pool.toString("hex", used, used + bytes);
-    used += bytes;
+    if (used + bytes * 2 > digits.length) refill();
+    const id = digits.slice(used, used + bytes * 2);
+    used += bytes * 2;
     if (!ZERO.test(id)) return id;
   }
+}
+
+function refill(): void {
+  // Loaded with the first span: it takes 2 ms, which a mere `require` of this package should not.
+  const { randomFillSync } = require("node:crypto") as typeof import("node:crypto");
+  digits = randomFillSync(pool).toString("hex");
+  used = 0;
 }
 
 function normal(value: unknown, bytes: number): string | undefined {

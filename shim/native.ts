@@ -12,8 +12,8 @@ export interface Native {
   init(options: string, environment: string): void;
   /** Starts a span: counts it as open and says how to record it, as `OpenFlags`. 0: do nothing at all. */
   open(): number;
-  /** Takes a finished span, as UTF-8 JSON text of a `SpanEnvelope`. Copies the bytes before it returns. */
-  record(envelope: Uint8Array): void;
+  /** Takes a finished span: the envelope that stands there in `bytes` (`bytes.ts`), which are copied before it returns. */
+  record(bytes: Uint8Array, from: number, to: number): void;
   /** How long a span may stay open, in ms, before it is sent as incomplete. */
   maxOpenMs(): number;
   /** Waits until what is queued and in flight now has settled; JSON text of a `FlushResult`. Never rejects. */
@@ -104,40 +104,6 @@ export type Answer<T> =
   | { error: string }
   | { misuse: string }
   | { load: { what: string; seen: number; error: string } };
-
-/** A finished span as it crosses to the core. */
-export interface SpanEnvelope {
-  session: unknown;
-  trace_id: string;
-  span_id: string;
-  parent_span_id?: string;
-  name: string;
-  kind: string;
-  model?: string;
-  /** ms since 1970, whole. */
-  start_ms: number;
-  end_ms: number;
-  status: "OK" | "ERROR";
-  error_message?: string;
-  time_to_first_token_ms?: number;
-  is_streaming?: true;
-  /** Scalars; `fallom.sdk_version` and `fallom.sdk` are added by the core. */
-  attributes: Record<string, string | number | boolean>;
-  /** Any JSON; they become JSON text under `fallom.raw.*`. */
-  request?: unknown;
-  response?: unknown;
-  usage?: unknown;
-  metadata?: unknown;
-  timings?: unknown;
-  /** The prompt that the user named; empty for one that is none of Fallom's. */
-  prompt?: { prompt_key?: string; prompt_version?: number };
-  /** Instructions, which may be a rendered prompt; compared by the core, never sent. */
-  link_texts?: string[];
-  /** Texts of messages, likewise, where they are not in `request`. */
-  link_messages?: string[];
-  /** The session's own A/B assignment belongs to the agent around this one. */
-  inside_agent?: true;
-}
 
 let loaded: Native | undefined;
 

@@ -13,13 +13,18 @@ export const MAX_NODES = 1_000_000;
 const MAX_THROWN = 1024;
 
 /** What stands for all that follows, once `MAX_NODES` values were visited. */
-const CUT = '"[…]"';
+export const CUT = "[…]";
+const CUT_TEXT = `"${CUT}"`;
+
+/** What stands for an object inside itself, and for one below `MAX_DEPTH`. */
+export const CIRCULAR = "[circular]";
+export const DEEP = "[deep]";
 
 /** Values written by the snapshot at hand, and values checked for it; a snapshot never yields, so they serve all. */
 let written = 0;
 let checked = 0;
 /** The containers that enclose the value at hand, outermost first. */
-const path: object[] = [];
+export const path: object[] = [];
 
 /**
  * The normal form of any value, as JSON text; `undefined` for what JSON leaves out (undefined, functions, symbols).
@@ -27,18 +32,31 @@ const path: object[] = [];
  * those becomes `"[threw: message]"`. A getter may be read more than once.
  */
 export function snapshot(value: unknown): string | undefined {
-  // A getter that itself takes a snapshot: the one around it goes on as it was.
-  const outer = path.length > 0 ? path.splice(0) : undefined;
-  written = 0;
-  checked = 0;
+  const outer = beginWalk();
   try {
     return textOf(value, "");
   } catch (error) {
     return threw(error);
   } finally {
-    path.length = 0;
-    if (outer !== undefined) path.push(...outer);
+    endWalk(outer);
   }
+}
+
+/** A walk of a value begins; of one inside another, since a getter may take a snapshot, the outer one goes on as it was. */
+export function beginWalk(): object[] | undefined {
+  written = 0;
+  checked = 0;
+  return path.length > 0 ? path.splice(0) : undefined;
+}
+
+export function endWalk(outer: object[] | undefined): void {
+  if (path.length > 0) path.length = 0;
+  if (outer !== undefined) path.push(...outer);
+}
+
+/** Counts a value; says whether it is one too many. */
+export function isOneTooMany(): boolean {
+  return ++written > MAX_NODES;
 }
 
 /**
@@ -99,7 +117,7 @@ function isPlainArray(value: unknown[], depth: number): boolean {
 }
 
 /** Whether a class instance is of a built-in kind that JSON would not write as we want it. */
-function isExotic(value: object): boolean {
+export function isExotic(value: object): boolean {
   return (
     ArrayBuffer.isView(value) ||
     types.isMap(value) ||
@@ -111,6 +129,11 @@ function isExotic(value: object): boolean {
     isError(value) ||
     blobName(value) !== undefined
   );
+}
+
+/** JSON text of an object that is not plain, which its holder knows as `key`; `undefined` for what JSON leaves out. */
+export function oddText(value: object, key: string): string | undefined {
+  return objectText(value, key, true);
 }
 
 /** JSON text of `value`, which its holder knows as `key`. */
@@ -133,14 +156,14 @@ function textOf(value: unknown, key: string): string | undefined {
 
 /** `askJson`: whether a `toJSON` is called; what it returned is not asked again, as in JSON. */
 function objectText(value: object, key: string, askJson: boolean): string | undefined {
-  if (path.includes(value)) return '"[circular]"';
+  if (path.includes(value)) return `"${CIRCULAR}"`;
   const plain = plainText(value);
   if (plain !== undefined) return plain;
   const depth = path.length;
   try {
     const scalar = scalarText(value);
     if (scalar !== undefined) return scalar;
-    if (depth >= MAX_DEPTH) return '"[deep]"';
+    if (depth >= MAX_DEPTH) return `"${DEEP}"`;
     const toJSON: unknown = askJson && !isError(value) ? (value as { toJSON?: unknown }).toJSON : undefined;
     if (typeof toJSON === "function") {
       const json: unknown = Reflect.apply(toJSON, value, [key]);
@@ -213,7 +236,7 @@ function arrayText(value: readonly unknown[]): string {
   let text = "[";
   for (let i = 0; i < value.length; i++) {
     if (i > 0) text += ",";
-    if (++written > MAX_NODES) return `${text}${CUT}]`;
+    if (++written > MAX_NODES) return `${text}${CUT_TEXT}]`;
     text += memberText(value, i) ?? "null";
   }
   return `${text}]`;
@@ -223,7 +246,7 @@ function recordText(value: object, keys: readonly string[]): string {
   let text = "{";
   for (const key of keys) {
     const full = ++written > MAX_NODES;
-    const member = full ? CUT : memberText(value, key);
+    const member = full ? CUT_TEXT : memberText(value, key);
     if (member !== undefined) text += `${text === "{" ? "" : ","}${JSON.stringify(key)}:${member}`;
     if (full) break;
   }
@@ -236,7 +259,7 @@ function mapText(map: ReadonlyMap<unknown, unknown>): string {
   let text = "{";
   for (const [key, member] of entries) {
     const full = ++written > MAX_NODES;
-    const entry = full ? CUT : textOf(member, key);
+    const entry = full ? CUT_TEXT : textOf(member, key);
     if (entry !== undefined) text += `${text === "{" ? "" : ","}${JSON.stringify(key)}:${entry}`;
     if (full) break;
   }
@@ -254,6 +277,7 @@ function memberText(holder: object, key: string | number): string | undefined {
   return textOf(member, String(key));
 }
 
-function threw(error: unknown): string {
+/** What stands for a value that could not be read, as JSON text. */
+export function threw(error: unknown): string {
   return JSON.stringify(`[threw: ${messageOf(error).slice(0, MAX_THROWN)}]`);
 }

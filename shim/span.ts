@@ -148,21 +148,27 @@ export class OpenSpan {
 
   /** `known` and `end` in one; of what both tell, `end` is right. */
   private whole(end: SpanEnd): SpanEnd {
-    const whole: SpanEnd = { ...this.known };
-    for (const [field, value] of Object.entries(end)) {
-      if (value !== undefined) (whole as Record<string, unknown>)[field] = value;
-    }
-    if (this.known.attributes !== undefined && end.attributes !== undefined) {
-      whole.attributes = { ...this.known.attributes, ...end.attributes };
-    }
-    whole.endMs = Math.max(this.startMs, wholeMs(whole.endMs) ?? now());
-    whole.timeToFirstTokenMs = wholeMs(whole.timeToFirstTokenMs);
-    // Wrappers do not gather what is not wanted; should one, it ends here.
-    if (!this.capture) {
-      whole.requestJson = undefined;
-      whole.responseJson = undefined;
-    }
-    return whole;
+    const { known, capture } = this;
+    const own = known.attributes;
+    return {
+      endMs: Math.max(this.startMs, wholeMs(end.endMs ?? known.endMs) ?? now()),
+      status: end.status ?? known.status,
+      errorMessage: end.errorMessage ?? known.errorMessage,
+      model: end.model ?? known.model,
+      timeToFirstTokenMs: wholeMs(end.timeToFirstTokenMs ?? known.timeToFirstTokenMs),
+      attributes: end.attributes ?? own,
+      attributesBefore: end.attributes && own,
+      // Wrappers do not gather what is not wanted; should one, it ends here.
+      request: capture ? (end.request ?? known.request) : undefined,
+      response: capture ? (end.response ?? known.response) : undefined,
+      usage: end.usage ?? known.usage,
+      metadata: end.metadata ?? known.metadata,
+      timings: end.timings ?? known.timings,
+      promptJson: end.promptJson ?? known.promptJson,
+      linkTexts: end.linkTexts ?? known.linkTexts,
+      linkMessages: end.linkMessages ?? known.linkMessages,
+      insideAgent: end.insideAgent ?? known.insideAgent,
+    };
   }
 }
 

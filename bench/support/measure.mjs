@@ -1,10 +1,6 @@
 // Timing: contestants take turns, so that what else the machine does meets all of them alike.
 
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc");
+import { collectGarbage, median } from "./clock.mjs";
 
 /**
  * The median time of one call of each contestant, in µs of the event loop. None of them may wait for anything but
@@ -26,11 +22,6 @@ export async function compare(contestants, { rounds, roundMs, between }) {
     }
   }
   return Object.fromEntries(entries.map(({ name, times }) => [name, median(times)]));
-}
-
-export function median(values) {
-  const sorted = [...values].sort((one, other) => one - other);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
 }
 
 /** How many calls fill a round; warms up on the way. */

@@ -1,89 +1,116 @@
-// A server that takes everything at once and keeps nothing, in a process of its own: what is measured is the sender.
-// It serves some prompts, tests and configs, offers batches and compression as Fallom does, and ends with its starter.
+// A server that takes all that the contestants send, in a process of its own: what is measured is the sender. It offers
+// batches and compression or not, keeps what came until it is asked how many spans that were, and ends with its starter.
+//
+// It runs on a Node that knows zstd, whatever the contestants run on.
 
 import { fork } from "node:child_process";
-import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
+import { nodeBinary } from "../../scripts/nodes.mjs";
+import { spansIn } from "./counting.mjs";
+import { listen } from "./http.mjs";
+import { listed } from "./lists.mjs";
 
-const prompt = (key, text) => ({ key, version: 1, system_prompt: text, user_template: "" });
-const FIVE = "You are {{tone}} to {{name}} of {{company}}, who is in {{ city }} and has the plan {{plan}}.";
+const NODE = 24;
 
-/** What is served to readers. */
-export const LISTS = {
-  "/prompts": {
-    prompts: [
-      prompt("p", "You help {{company}}."),
-      prompt("five", FIVE),
-      prompt("five-b", `${FIVE} Be short.`),
-      prompt("braces", "{".repeat(1_000_000)),
-    ],
-  },
-  "/prompt-ab-tests": {
-    prompt_ab_tests: [
-      {
-        key: "test",
-        version: 1,
-        variants: [
-          { prompt_key: "five", prompt_version: null, weight: 50 },
-          { prompt_key: "five-b", prompt_version: null, weight: 50 },
-        ],
-      },
-    ],
-  },
-  "/configs": {
-    configs: [
-      {
-        key: "targeted",
-        version: 1,
-        variants: ["small", "medium", "large"].map((model) => ({ model, weight: 33 })),
-        targeting: {
-          rules: [
-            { conditions: [{ field: "country", operator: "in", value: ["DE", "AT"] }], variantIndex: 0 },
-            {
-              conditions: [
-                { field: "customerId", operator: "eq", value: "vip-7" },
-                { field: "plan", operator: "eq", value: "pro" },
-              ],
-              variantIndex: 2,
-            },
-          ],
-        },
-      },
-    ],
-  },
-};
-const HEADERS = {
-  "content-type": "application/json",
-  "accept-post": "application/x-ndjson",
-  "accept-encoding": "zstd, gzip",
-};
+/**
+ * @typedef {object} Offer
+ * @property {boolean} batches  many spans in a request
+ * @property {boolean} compression  of requests
+ *
+ * @typedef {object} Taken since the last time
+ * @property {number} spans
+ * @property {number} requests  that brought spans
+ * @property {number} bytes  of these requests, as they came
+ * @property {number} lastMs  when the last of them had come, in the machine's monotonic time
+ */
 
-/** @returns {Promise<{ url: string, close: () => void }>} */
-export async function startSink() {
-  const child = fork(fileURLToPath(import.meta.url));
-  const port = await new Promise((resolve, reject) => child.once("message", resolve).once("error", reject));
-  return { url: `http://127.0.0.1:${port}`, close: () => child.disconnect() };
+export const ALL = { batches: true, compression: true };
+
+/** @param {Offer} [offer] */
+export async function startSink(offer = ALL) {
+  const execPath = await nodeBinary(NODE);
+  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(offer)], { execPath });
+  const said = () => new Promise((resolve) => child.once("message", resolve));
+  const port = await said();
+  const ask = (what) => {
+    child.send(what);
+    return said();
+  };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    /** What came until now; waits for so many spans, but not for ever. @returns {Promise<Taken>} */
+    take: (spans) => ask({ spans }),
+    close: () => child.disconnect(),
+  };
 }
 
-function answerTo(url) {
-  const [, name] = /^\/api\/public\/v2\/prompts\/([^?]+)/.exec(url) ?? [];
-  return name ? langfusePrompt(name) : (LISTS[url] ?? { accepted: 1 });
-}
+/** Waits so long for spans that are still missing. */
+const PATIENCE_MS = 5000;
+const LOOK_MS = 20;
 
-/** The same prompts, as Langfuse serves them. */
-function langfusePrompt(name) {
-  const { version, system_prompt } = LISTS["/prompts"].prompts.find(({ key }) => key === name);
-  return { name, version, prompt: system_prompt, type: "text", labels: ["production"], tags: [], config: {} };
-}
-
-function serve() {
-  const server = createServer((request, response) => {
-    request.resume().once("end", () => {
-      response.writeHead(200, HEADERS).end(JSON.stringify(answerTo(request.url)));
-    });
+function serve(offer) {
+  const headers =
+    (offer.batches ? "accept-post: application/x-ndjson\r\n" : "") +
+    (offer.compression ? "accept-encoding: zstd, gzip\r\n" : "");
+  let kept = [];
+  let lastMs = 0;
+  listen(
+    (request) => {
+      if (request.method !== "GET") {
+        kept.push(request);
+        lastMs = now();
+      }
+      const type = request.headers["content-type"]?.includes("protobuf")
+        ? request.headers["content-type"]
+        : JSON_TYPE;
+      const body = type === JSON_TYPE ? answerTo(request.url, offer) : "";
+      return { type, headers, body };
+    },
+    (port) => process.send(port),
+  );
+  const taken = { spans: 0, requests: 0, bytes: 0 };
+  const count = () => {
+    for (const request of kept) {
+      const spans = spansIn(request);
+      if (!spans) continue;
+      taken.spans += spans;
+      taken.requests++;
+      taken.bytes += request.bytes;
+    }
+    kept = [];
+  };
+  process.on("message", ({ spans }) => {
+    const until = now() + PATIENCE_MS;
+    const look = () => {
+      count();
+      if (taken.spans < spans && now() < until) return setTimeout(look, LOOK_MS);
+      process.send({ ...taken, lastMs });
+      Object.assign(taken, { spans: 0, requests: 0, bytes: 0 });
+    };
+    look();
   });
-  server.listen(0, "127.0.0.1", () => process.send(server.address().port));
   process.once("disconnect", () => process.exit());
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) serve();
+const JSON_TYPE = "application/json";
+
+function answerTo(url, offer) {
+  const list = listed(url);
+  if (list) return JSON.stringify(list);
+  if (url === "/info") return JSON.stringify(langsmithInfo(offer));
+  if (url.startsWith("/batch/")) return '{"status":1}';
+  if (url.startsWith("/api/public/otel")) return "{}";
+  return '{"accepted":1}';
+}
+
+/** What LangSmith's service says of itself. */
+const langsmithInfo = ({ compression }) => ({
+  version: "0.12",
+  instance_flags: { gzip_body_enabled: compression, zstd_compression_enabled: compression },
+  batch_ingest_config: { use_multipart_endpoint: true, size_limit: 100, size_limit_bytes: 20_971_520 },
+});
+
+/** The same clock in all processes of a machine. */
+export const now = () => Number(process.hrtime.bigint()) / 1e6;
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) serve(JSON.parse(process.argv[2]));

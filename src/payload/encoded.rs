@@ -1,4 +1,6 @@
-//! What a text costs on the wire, where it stands inside a JSON string.
+//! A text inside a JSON string: what it costs, and how it is written.
+
+use std::fmt::Write;
 
 /// Bytes looked at in one go: few enough that a `u8` can count them, and a multiple of a vector's width.
 const BLOCK: usize = 224;
@@ -29,6 +31,54 @@ pub(super) fn escaped_len(bytes: &[u8]) -> usize {
     bytes.len() + extra
 }
 
+/// Writes `text` as a JSON string, as serde_json and `JSON.stringify` do.
+pub fn push_json_string(out: &mut String, text: &str) {
+    out.reserve(text.len() + 2);
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = first_escaped(rest.as_bytes()) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = special.chars();
+        if let Some(special) = chars.next() {
+            push_escaped(out, special);
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// Where the first byte stands that must be escaped. Whole blocks without one are passed by with vector code.
+fn first_escaped(bytes: &[u8]) -> Option<usize> {
+    const STEP: usize = 32;
+    let is_escaped = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    let mut passed = 0;
+    for block in bytes.chunks(STEP) {
+        if block.iter().fold(false, |any, byte| any | is_escaped(*byte)) {
+            break;
+        }
+        passed += block.len();
+    }
+    let found = bytes.get(passed..)?.iter().position(|byte| is_escaped(*byte))?;
+    Some(passed + found)
+}
+
+fn push_escaped(out: &mut String, special: char) {
+    match special {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        control => {
+            let _ = write!(out, "\\u{:04x}", u32::from(control));
+        }
+    }
+}
+
 /// Bytes that one byte of a text takes inside a JSON string.
 pub(super) fn escaped_byte(byte: u8) -> usize {
     match byte {
@@ -56,6 +106,13 @@ mod tests {
         #[test]
         fn the_length_is_that_of_serde_json(text in "(?s).{0,600}") {
             prop_assert_eq!(encoded_len(&text), serde_json::to_string(&text).unwrap().len());
+        }
+
+        #[test]
+        fn a_string_is_written_as_serde_json_does(text in "(?s)(.|[\"\\\\\u{0}-\u{20}]){0,200}") {
+            let mut written = String::new();
+            push_json_string(&mut written, &text);
+            prop_assert_eq!(written, serde_json::to_string(&text).unwrap());
         }
     }
 }

@@ -43,16 +43,11 @@ mod trim;
 use std::borrow::Cow;
 
 pub use data_url::without_data_urls;
-pub use encoded::encoded_len;
+pub use encoded::{encoded_len, push_json_string};
 pub use fit::{Content, Fitted, MIN_BUDGET, fit_agent, fit_tool, fit_value, fit_values};
 pub use share::level;
 pub use shorten::fit_string;
 pub use surrogates::well_formed;
-
-/// Bytes from JavaScript as text. Borrowed if they are UTF-8; else what is broken becomes U+FFFD.
-pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
-}
 
 /// A JSON text made fit to be read by others: lone surrogates repaired, data URLs replaced by their size.
 /// Borrowed if there was nothing to do.

@@ -1,14 +1,14 @@
 //! One finished span becomes the bytes that stand for it on the wire.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::diagnostics::{self, Event, debug};
 use crate::linking::Linking;
 use crate::payload::{self, Content, Fitted};
-use crate::span::FinishedSpan;
+use crate::span::{FinishedSpan, Unreadable};
 use crate::wire::fallom::{Kind, PromptLink, SDK, SDK_VERSION, Status, WireSpan};
 use crate::wire::time::iso;
 
@@ -26,7 +26,7 @@ const MANUAL_CONTENT: [&str; 2] = ["input", "output"];
 #[derive(Debug, PartialEq, Eq)]
 pub enum EncodeError {
     /// Not a span of the shim's.
-    Unreadable(String),
+    Unreadable(Unreadable),
     /// More than `maxSpanBytes` even without its content.
     TooLarge,
 }
@@ -34,7 +34,7 @@ pub enum EncodeError {
 impl std::fmt::Display for EncodeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            EncodeError::Unreadable(reason) => write!(f, "it is no span ({reason})"),
+            EncodeError::Unreadable(Unreadable { at }) => write!(f, "it is no span (byte {at})"),
             EncodeError::TooLarge => write!(f, "it is longer than maxSpanBytes even without its content"),
         }
     }
@@ -50,19 +50,17 @@ impl Encoder {
         Encoder { linking }
     }
 
-    /// The wire's JSON of an envelope (see `FinishedSpan`), at most `max_span_bytes` long.
+    /// The wire's JSON of an envelope (see [`FinishedSpan`]), at most `max_span_bytes` long.
     ///
     /// # Errors
     /// See [`EncodeError`].
     pub fn encode(&self, envelope: &[u8], max_span_bytes: usize) -> Result<Vec<u8>, EncodeError> {
-        let text = payload::decode(envelope);
-        let text = payload::well_formed(&text);
-        let span: FinishedSpan = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
+        let mut span = FinishedSpan::read(envelope).map_err(EncodeError::Unreadable)?;
         let link = self.link(&span);
         let may_be_long = envelope.len().saturating_mul(WORST_ESCAPE) + NAMES > max_span_bytes;
 
-        let mut content = Texts::of(&span);
         let manual = span.request.is_none() && span.response.is_none();
+        let mut content = Texts::of(&mut span);
         let is_agent = span.kind == Kind::Agent;
         let mut wire = wire_span(span, link);
         if manual {
@@ -78,7 +76,7 @@ impl Encoder {
             let (kind, message) = (diagnostics::Kind::Truncated, message.into());
             diagnostics::report(Event { kind, message, count: 1, reason: None });
         }
-        let bytes = serde_json::to_vec(&wire).map_err(|error| unreadable(&error))?;
+        let bytes = serde_json::to_vec(&wire).map_err(|_| EncodeError::TooLarge)?;
         if bytes.len() > max_span_bytes { Err(EncodeError::TooLarge) } else { Ok(bytes) }
     }
 
@@ -103,21 +101,16 @@ impl Encoder {
 
     fn link_by_text(&self, span: &FinishedSpan) -> PromptLink {
         let mut search = self.linking.search(&span.session.session_id);
-        search.instructions(&span.link_texts.iter().map(String::as_str).collect::<Vec<_>>());
+        search.instructions(&span.link_texts.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         if !search.is_decided() {
-            let request = span.request.and_then(|request| serde_json::from_str(request.get()).ok());
+            let request = span.request.as_deref().and_then(|request| serde_json::from_str(request).ok());
             let request: Value = request.unwrap_or_default();
-            let mut texts: Vec<&str> = span.link_messages.iter().map(String::as_str).collect();
+            let mut texts: Vec<&str> = span.link_messages.iter().map(AsRef::as_ref).collect();
             collect_texts(&request, &mut texts);
             search.messages(&texts);
         }
         search.link(!span.inside_agent)
     }
-}
-
-/// The place and the sort of an error, and not its text: that may quote content.
-fn unreadable(error: &serde_json::Error) -> EncodeError {
-    EncodeError::Unreadable(format!("{:?} error at column {}", error.classify(), error.column()))
 }
 
 /// Bytes left for content beside the rest of the span. A rest that leaves too few for the `content` is shortened, to half
@@ -142,9 +135,12 @@ struct Texts {
 }
 
 impl Texts {
-    fn of(span: &FinishedSpan) -> Self {
-        let text = |raw: Option<&RawValue>| raw.map(|raw| payload::without_data_urls(raw.get()).into_owned());
-        Texts { request: text(span.request), response: text(span.response) }
+    fn of(span: &mut FinishedSpan) -> Self {
+        let text = |text: String| match payload::without_data_urls(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(shorter) => shorter,
+        };
+        Texts { request: span.request.take().map(text), response: span.response.take().map(text) }
     }
 
     /// Bytes that they take on the wire.
@@ -182,44 +178,40 @@ impl Texts {
 fn wire_span(span: FinishedSpan, prompt: PromptLink) -> WireSpan {
     let end_ms = span.end_ms.max(span.start_ms);
     let error_message = (span.status == Status::Error).then(|| {
-        let message = span.error_message.unwrap_or_else(|| "failed".to_owned());
+        let message = span.error_message.unwrap_or(Cow::Borrowed("failed"));
         payload::fit_string(&message, MOST_ERROR_BYTES).0.into_owned()
     });
     let mut attributes = Map::new();
     attributes.insert("fallom.sdk_version".to_owned(), SDK_VERSION.into());
     attributes.insert("fallom.sdk".to_owned(), SDK.into());
-    attributes.extend(span.attributes.into_iter().filter(|(_, value)| is_scalar(value)));
+    attributes.extend(span.attributes);
     for (name, raw) in [
         ("fallom.raw.usage", span.usage),
         ("fallom.raw.metadata", span.metadata),
         ("fallom.raw.timings", span.timings),
     ] {
         if let Some(raw) = raw {
-            attributes.insert(name.to_owned(), raw.get().into());
+            attributes.insert(name.to_owned(), raw.into());
         }
     }
     WireSpan {
         session: span.session,
-        trace_id: span.trace_id,
-        span_id: span.span_id,
-        parent_span_id: span.parent_span_id,
-        name: span.name,
+        trace_id: span.trace_id.into_owned(),
+        span_id: span.span_id.into_owned(),
+        parent_span_id: span.parent_span_id.map(Cow::into_owned),
+        name: span.name.into_owned(),
         kind: span.kind,
-        model: span.model,
+        model: span.model.map(Cow::into_owned),
         start_time: iso(span.start_ms),
         end_time: iso(end_ms),
         duration_ms: end_ms.abs_diff(span.start_ms),
         status: span.status,
         error_message,
         time_to_first_token_ms: span.time_to_first_token_ms,
-        is_streaming: span.is_streaming.filter(|streaming| *streaming),
+        is_streaming: span.is_streaming.then_some(true),
         prompt,
         attributes,
     }
-}
-
-fn is_scalar(value: &Value) -> bool {
-    matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
 }
 
 fn length(wire: &WireSpan) -> usize {

@@ -8,9 +8,11 @@ use std::time::Instant;
 use crate::pages::Pages;
 
 /// Bytes of a block; a longer span has one of its own. Tests fill more than one with little.
-const BLOCK: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
+const BLOCK: usize = if cfg!(test) { 1024 } else { 1024 * 1024 };
 /// Blocks that are kept for the next spans: fresh pages cost the event loop time.
-const MOST_SPARE: usize = 8;
+const MOST_SPARE: usize = 4;
+/// Spans that a kept block has room for in its list: making one would cost the event loop an allocation.
+const MOST_LISTED: usize = 256;
 
 /// A span in a block.
 #[derive(Clone, Debug)]
@@ -32,10 +34,14 @@ pub struct Block {
 #[derive(Default)]
 pub struct Inbox {
     blocks: VecDeque<Block>,
-    spare: Vec<Pages>,
+    spare: Vec<Block>,
 }
 
 impl Block {
+    fn new(len: usize) -> Self {
+        Block { pages: Pages::new(len), used: 0, spans: VecDeque::new() }
+    }
+
     pub fn bytes(&self, span: &Raw) -> &[u8] {
         self.pages.get(span.at.clone()).unwrap_or_default()
     }
@@ -47,8 +53,7 @@ impl Inbox {
         let room = |block: &Block| block.pages.len() - block.used;
         if self.blocks.back().is_none_or(|last| room(last) < bytes.len()) {
             let spare = if bytes.len() <= BLOCK { self.spare.pop() } else { None };
-            let pages = spare.unwrap_or_else(|| Pages::new(bytes.len().max(BLOCK)));
-            self.blocks.push_back(Block { pages, used: 0, spans: VecDeque::new() });
+            self.blocks.push_back(spare.unwrap_or_else(|| Block::new(bytes.len().max(BLOCK))));
         }
         if let Some(last) = self.blocks.back_mut() {
             let at = last.used..last.used + bytes.len();
@@ -69,17 +74,25 @@ impl Inbox {
         self.blocks.is_empty()
     }
 
+    /// Whether a block waits that takes no more spans.
+    pub fn has_a_full_block(&self) -> bool {
+        self.blocks.len() > 1
+    }
+
     /// The oldest spans.
     pub fn take(&mut self) -> Option<Block> {
         self.blocks.pop_front()
     }
 
     /// A block whose spans are done with. It comes back if it is not needed, to be freed where that holds up nobody.
-    pub fn give_back(&mut self, block: Block) -> Option<Block> {
+    pub fn give_back(&mut self, mut block: Block) -> Option<Block> {
         if block.pages.len() != BLOCK || self.spare.len() >= MOST_SPARE {
             return Some(block);
         }
-        self.spare.push(block.pages);
+        block.used = 0;
+        block.spans.clear();
+        block.spans.shrink_to(MOST_LISTED);
+        self.spare.push(block);
         None
     }
 

@@ -114,8 +114,8 @@ impl State {
         self.memory_only.get_or_insert_with(|| here.collect());
     }
 
-    /// Takes a finished span in, or counts it as dropped.
-    pub fn push(&mut self, bytes: &[u8]) {
+    /// Takes a finished span in, or counts it as dropped. Says whether many wait by now to be encoded.
+    pub fn push(&mut self, bytes: &[u8]) -> bool {
         let refused = if self.stopped {
             Some(DropReason::Disabled)
         } else if self.unauthorized {
@@ -127,7 +127,7 @@ impl State {
         };
         if let Some(reason) = refused {
             self.stats.drop_from(Place::Open, reason, 1);
-            return;
+            return false;
         }
         self.make_room(bytes.len());
         self.stats.queue();
@@ -137,6 +137,7 @@ impl State {
         if let Some(memory_only) = &mut self.memory_only {
             memory_only.insert(seq);
         }
+        self.inbox.has_a_full_block()
     }
 
     fn number(&mut self) -> u64 {

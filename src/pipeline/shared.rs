@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
 
 use super::encode::Encoder;
 use super::queue::State;
+use super::wake::Wake;
 use crate::held::Packer;
 use crate::settings::Settings;
 use crate::transport::Http;
@@ -14,7 +14,7 @@ use crate::transport::Http;
 /// What the thread shares with those who call it.
 pub struct Shared {
     pub state: Mutex<State>,
-    pub wake: Notify,
+    pub wake: Wake,
     pub settings: RwLock<Arc<Settings>>,
     pub http: Arc<Http>,
     pub encoder: Encoder,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
 
 use super::disk::Disk;
 use super::encode::Encoder;
@@ -16,6 +15,7 @@ use super::queue::State;
 use super::shared::Shared;
 use super::unit::Unit;
 use super::waiting;
+use super::wake::{NAP, Pace, Wake};
 use crate::diagnostics::{self, Event, Kind, debug, warn_once};
 use crate::held::Packer;
 use crate::settings::Settings;
@@ -43,7 +43,7 @@ impl Pipeline {
         let shared = Arc::new(Shared {
             packer: Packer::new(state.messages()),
             state: Mutex::new(state),
-            wake: Notify::new(),
+            wake: Wake::default(),
             settings: RwLock::new(settings),
             http,
             encoder,
@@ -66,7 +66,7 @@ impl Pipeline {
                 state.asked_to_wait_until = None;
             }
         }
-        self.shared.wake.notify_one();
+        self.shared.wake.now();
     }
 
     /// Counts a span as open. `false` after a shutdown: it is not to be recorded.
@@ -86,8 +86,8 @@ impl Pipeline {
 
     /// Takes a finished span's envelope.
     pub fn record(&self, envelope: &[u8]) {
-        self.shared.state.lock().push(envelope);
-        self.shared.wake.notify_one();
+        let many = self.shared.state.lock().push(envelope);
+        self.shared.wake.for_span(many);
     }
 
     /// Waits for all that is queued and in flight now, at the call and not at the first poll; at most `timeout`.
@@ -108,7 +108,7 @@ impl Pipeline {
     fn wait(&self, timeout: Duration, or_safe: bool) -> impl Future<Output = FlushResult> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         let (id, done) = shared.state.lock().begin_flush(Instant::now() + timeout, or_safe);
-        shared.wake.notify_one();
+        shared.wake.now();
         async move {
             let _ = tokio::time::timeout(timeout, done).await;
             shared.state.lock().end_flush(id)
@@ -143,10 +143,13 @@ async fn keep_running(shared: Arc<Shared>) {
 /// The life of the thread: encode what came in, send what is due, sleep until there is more.
 async fn run(shared: Arc<Shared>) {
     let mut disk = Disk::default();
+    let mut pace = Pace::default();
     loop {
         let settings = Arc::clone(&shared.settings.read());
         disk.follow(&shared, &settings);
+        let mut came = false;
         while encode_some(&shared, &settings, &mut disk) {
+            came = true;
             disk.keep_up(&shared, &settings);
             send_due(&shared);
             tokio::task::yield_now().await;
@@ -154,18 +157,21 @@ async fn run(shared: Arc<Shared>) {
         waiting::tidy(&shared);
         disk.keep_up(&shared, &settings);
         send_due(&shared);
-        let (due, rested) = {
+        let nap = pace.note(came);
+        shared.wake.rest(nap);
+        let now = Instant::now();
+        let (due, rested, more) = {
             let state = shared.state.lock();
             let due = state.next_wake(&settings.batch, settings.transport.max_concurrent);
             // Then spans may come back from the disk.
-            (due, state.resting_until(Instant::now()).filter(|_| disk.has_waiting()))
+            (due, state.resting_until(now).filter(|_| disk.has_waiting()), !state.inbox.is_empty())
         };
-        let next = [due, rested, disk.next_look()].into_iter().flatten().min();
-        let sleep = next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
-        tokio::select! {
-            () = shared.wake.notified() => {}
-            () = tokio::time::sleep(sleep) => {}
+        if more {
+            shared.wake.stay_awake();
+            continue;
         }
+        let next = [due, rested, disk.next_look(), nap.then(|| now + NAP)].into_iter().flatten().min();
+        shared.wake.rest_until(next.unwrap_or(now + IDLE)).await;
     }
 }
 
@@ -197,7 +203,7 @@ async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form
         waiting::pack(&shared, &mut unit.spans);
     }
     settle(&shared, &settings, unit, form, answer);
-    shared.wake.notify_one();
+    shared.wake.now();
 }
 
 /// One object, or one a line. A single object is a line of NDJSON, too.

@@ -28,15 +28,12 @@ export function tracedArguments(run: Run, args: unknown[]): unknown[] | PromiseL
   // A network takes no callbacks; what is no object is Mastra's to refuse.
   if (method.plain || method.gives === "network" || (options !== undefined && !isObject(options)))
     return args;
-  const scope = {
-    requestContext: field(options, "requestContext"),
-    runtimeContext: field(options, "runtimeContext"),
-  };
+  const scope = scopeOf(options);
   const defaults = ask(agent, method.defaultsBy, scope);
   const tools = hasHooks(agent) ? undefined : ask(agent, ["getTools", "listTools"], scope);
   const build = (asked: Asked): unknown[] => {
     const next = [...args];
-    next[method.optionsAt] = { ...(options as Fields | undefined), ...ours(run, options, asked) };
+    next[method.optionsAt] = withOurs({ ...(options as Fields | undefined) }, run, options, asked);
     return next;
   };
   if (!isPromise(defaults) && !isPromise(tools)) return build({ defaults, tools });
@@ -50,23 +47,34 @@ function hasHooks(agent: object): boolean {
   return typeof field(agent, "getConfiguredToolHooks") === "function";
 }
 
+/** What the agent's answers may depend on. A key that is there but undefined would hide Mastra's own default. */
+function scopeOf(options: unknown): Fields {
+  const scope: Fields = {};
+  for (const name of ["requestContext", "runtimeContext"]) {
+    const value = field(options, name);
+    if (value !== undefined) scope[name] = value;
+  }
+  return scope;
+}
+
 function ask(agent: object, methods: readonly string[], scope: Fields): unknown {
   const name = methods.find((name) => typeof field(agent, name) === "function");
   if (name === undefined) return undefined;
-  // A key that is there but undefined would hide Mastra's own default.
-  const given = Object.fromEntries(Object.entries(scope).filter(([, value]) => value !== undefined));
-  return quietly(() => (agent as Record<string, (scope: Fields) => unknown>)[name]?.(given));
+  // Each gets its own: a function of the user's may write into it.
+  return quietly(() => (agent as Record<string, (scope: Fields) => unknown>)[name]?.({ ...scope }));
 }
 
 function fulfilled(settled: PromiseSettledResult<unknown> | undefined): unknown {
   return settled?.status === "fulfilled" ? settled.value : undefined;
 }
 
-function ours(run: Run, options: unknown, { defaults, tools }: Asked): Fields {
+/** Adds our callbacks and our eyes on the tools to a copy of the call's options. */
+function withOurs(added: Fields, run: Run, options: unknown, { defaults, tools }: Asked): Fields {
   const users = (name: string): unknown => field(options, name) ?? field(defaults, name);
-  const added: Fields = {};
-  for (const [name, callback] of Object.entries(run.callbacks()))
-    added[name] = chained(users(name), callback);
+  const callbacks = run.callbacks();
+  for (const name of Object.keys(callbacks)) {
+    added[name] = chained(users(name), callbacks[name] as (argument: unknown) => void);
+  }
   if (hasHooks(run.call.agent)) {
     added.hooks = toolHooks(() => run.goingOn(), hooksOf(run.call.agent, users("hooks")));
   } else {

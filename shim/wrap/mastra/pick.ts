@@ -1,3 +1,5 @@
+import { putArray, putEnd, putObject, putText } from "../../bytes";
+import { putNamed, Written } from "../../values";
 import { count, type Fields, field, isObject, list, text } from "./read";
 
 /** Token usage as the wire takes it (`fallom.raw.usage`). */
@@ -15,32 +17,33 @@ const USAGE_FIELDS = [
 /** A result with none of these is no agent's of Mastra's, and kept whole. */
 const KNOWN = ["text", "finishReason", "steps", "toolResults", "object"] as const;
 
-/** What the AI SDK 4 called them (the legacy methods). */
-const OLD_NAMES: Partial<Record<string, string>> = {
-  inputTokens: "promptTokens",
-  outputTokens: "completionTokens",
-};
-
 /** A tool call or its result, whatever form Mastra gave it. */
 export interface ToolPart {
   toolCallId: string | undefined;
   toolName: string;
   args: unknown;
   result: unknown;
-  hasResult: boolean;
 }
 
-/** The usage in `value`, if it counts anything. */
+/** The usage in `value`, if it counts anything. The AI SDK 4 had other names for two (the legacy methods). */
 export function pickUsage(value: unknown): Usage | undefined {
+  if (!isObject(value)) return undefined;
   const usage: Usage = {};
-  for (const name of USAGE_FIELDS) {
-    const old = OLD_NAMES[name];
-    const tokens = count(field(value, name)) ?? (old === undefined ? undefined : count(field(value, old)));
-    if (tokens !== undefined) usage[name] = tokens;
-  }
+  let parts = 0;
+  const take = (name: keyof Usage, tokens: number | undefined): void => {
+    if (tokens === undefined) return;
+    usage[name] = tokens;
+    parts++;
+  };
+  take("inputTokens", count(field(value, "inputTokens")) ?? count(field(value, "promptTokens")));
+  take("outputTokens", count(field(value, "outputTokens")) ?? count(field(value, "completionTokens")));
+  const total = count(field(value, "totalTokens"));
+  if (total !== undefined) usage.totalTokens = total;
+  take("reasoningTokens", count(field(value, "reasoningTokens")));
+  take("cachedInputTokens", count(field(value, "cachedInputTokens")));
+  take("cacheCreationInputTokens", count(field(value, "cacheCreationInputTokens")));
   // A total of 0 beside nothing else is Mastra's sum over a run that was cut short: not known is not none.
-  const { totalTokens, ...parts } = usage;
-  return totalTokens || Object.keys(parts).length > 0 ? usage : undefined;
+  return total || parts > 0 ? usage : undefined;
 }
 
 /** The usage of a run: the total over its steps, where Mastra tells that apart. */
@@ -62,7 +65,8 @@ export function sumUsage(usages: readonly (Usage | undefined)[], sign: 1 | -1 = 
 
 /** Chunks of Mastra carry a `payload`; parts of the AI SDK are it. */
 export function toolPart(chunk: unknown): ToolPart | undefined {
-  const payload = isObject(field(chunk, "payload")) ? field(chunk, "payload") : chunk;
+  const wrapped = field(chunk, "payload");
+  const payload = isObject(wrapped) ? wrapped : chunk;
   const toolName = text(field(payload, "toolName"));
   if (toolName === undefined) return undefined;
   return {
@@ -70,12 +74,16 @@ export function toolPart(chunk: unknown): ToolPart | undefined {
     toolName,
     args: field(payload, "args") ?? field(payload, "input"),
     result: field(payload, "result") ?? field(payload, "output"),
-    hasResult: isObject(payload) && ("result" in payload || "output" in payload),
   };
 }
 
 export function toolParts(chunks: unknown): ToolPart[] {
-  return list(chunks).flatMap((chunk) => toolPart(chunk) ?? []);
+  const parts: ToolPart[] = [];
+  for (const chunk of list(chunks)) {
+    const part = toolPart(chunk);
+    if (part !== undefined) parts.push(part);
+  }
+  return parts;
 }
 
 /** Some 0.24 give an empty `toolCalls`: then the calls are those of the results. */
@@ -85,42 +93,65 @@ export function callsOf(value: unknown): ToolPart[] {
 }
 
 /** The content of an answer, picked: never the whole result, which grows quadratically with its steps. */
-export function pickResponse(result: unknown): Fields {
-  if (!KNOWN.some((name) => field(result, name) !== undefined)) {
-    return typeof result === "string" ? { text: result } : { object: result };
-  }
+export function responseOf(result: unknown): Written<unknown> {
+  return new Written(putResponse, result);
+}
+
+function putResponse(result: unknown): void {
+  putObject();
+  if (KNOWN.some((name) => field(result, name) !== undefined)) putAnswer(result);
+  else putNamed(typeof result === "string" ? "text" : "object", result);
+  putEnd();
+}
+
+function putAnswer(result: unknown): void {
   const object = field(result, "object");
-  return {
-    text: field(result, "text"),
-    finishReason: field(result, "finishReason"),
-    toolCalls: callsOf(result).map(callJson),
-    toolResults: toolParts(field(result, "toolResults")).map(resultJson),
-    steps: list(field(result, "steps")).map(pickStep),
-    ...(object !== undefined && object !== null && { object }),
-    reasoningText: text(field(result, "reasoningText")),
-    ...modelsOf(result),
-  };
+  putNamed("text", field(result, "text"));
+  putNamed("finishReason", field(result, "finishReason"));
+  putTools(result);
+  putText("steps");
+  putArray();
+  for (const step of list(field(result, "steps"))) putStep(step);
+  putEnd();
+  if (object !== null) putNamed("object", object);
+  putNamed("reasoningText", text(field(result, "reasoningText")));
+  const { modelId, responseId } = modelsOf(result);
+  putNamed("modelId", modelId);
+  putNamed("responseId", responseId);
 }
 
-function pickStep(step: unknown): Fields {
-  return {
-    stepType: field(step, "stepType"),
-    text: field(step, "text"),
-    finishReason: field(step, "finishReason"),
-    toolCalls: callsOf(step).map(callJson),
-    toolResults: toolParts(field(step, "toolResults")).map(resultJson),
-    usage: pickUsage(field(step, "usage")),
-    timestamp: field(field(step, "response"), "timestamp"),
-    responseId: text(field(field(step, "response"), "id")),
-  };
+function putStep(step: unknown): void {
+  const response = field(step, "response");
+  putObject();
+  putNamed("stepType", field(step, "stepType"));
+  putNamed("text", field(step, "text"));
+  putNamed("finishReason", field(step, "finishReason"));
+  putTools(step);
+  putNamed("usage", pickUsage(field(step, "usage")));
+  putNamed("timestamp", field(response, "timestamp"));
+  putNamed("responseId", text(field(response, "id")));
+  putEnd();
 }
 
-function callJson({ toolCallId, toolName, args }: ToolPart): Fields {
-  return { toolCallId, toolName, args, type: "tool-call" };
+function putTools(holder: unknown): void {
+  putText("toolCalls");
+  putArray();
+  for (const call of callsOf(holder)) putPart(call, "args", call.args, "tool-call");
+  putEnd();
+  putText("toolResults");
+  putArray();
+  for (const part of toolParts(field(holder, "toolResults")))
+    putPart(part, "result", part.result, "tool-result");
+  putEnd();
 }
 
-function resultJson({ toolCallId, toolName, result }: ToolPart): Fields {
-  return { toolCallId, toolName, result, type: "tool-result" };
+function putPart({ toolCallId, toolName }: ToolPart, content: string, value: unknown, type: string): void {
+  putObject();
+  putNamed("toolCallId", toolCallId);
+  putNamed("toolName", toolName);
+  putNamed(content, value);
+  putNamed("type", type);
+  putEnd();
 }
 
 /** The model that answered, else the one asked for; and the answer's id. */

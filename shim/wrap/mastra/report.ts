@@ -1,13 +1,14 @@
+import type { Snapshot } from "../../bytes";
 import { now } from "../../clock";
 import type { Attributes, SpanEnd } from "../../envelope";
 import { native } from "../../native";
-import { snapshot } from "../../snapshot";
 import type { OpenSpan } from "../../span";
+import { capture, Written } from "../../values";
 import { instructionTexts, messageTexts } from "./link";
 import type { Method } from "./methods";
-import { modelsOf, pickMetadata, pickResponse, pickUsage, providerOf, sumUsage, type Usage } from "./pick";
+import { modelsOf, pickMetadata, pickUsage, providerOf, responseOf, sumUsage, type Usage } from "./pick";
 import { field, list, text } from "./read";
-import { type StepTime, type ToolTime, timingsOf } from "./timings";
+import { putTimings, type RunTimes, type StepTime, type ToolTime } from "./timings";
 
 /** What a run's span says: gathered as the run goes on, told when it ends. */
 export class Report {
@@ -36,7 +37,8 @@ export class Report {
   /** What is known from the start: the messages as the caller gave them, taken now, since Mastra may write into them. */
   begin(name: string, input: unknown): SpanEnd {
     const attributes = { "fallom.method": `agent.${this.method.name}`, "fallom.agent_name": name };
-    return { attributes, requestJson: this.span.capture ? this.request(input) : undefined };
+    const request = this.span.capture ? this.request(input) : undefined;
+    return { attributes, request, insideAgent: undefined, promptJson: undefined };
   }
 
   /** Notes a step; says when it began. */
@@ -59,11 +61,10 @@ export class Report {
 
   /** All that a finished run says. */
   end(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
-    return {
-      ...this.common(result, usage, endMs),
-      responseJson: this.span.capture ? snapshot(pickResponse(result)) : undefined,
-      metadataJson: JSON.stringify(pickMetadata(result)),
-    };
+    const end = this.common(result, usage, endMs);
+    if (this.span.capture) end.response = responseOf(result);
+    end.metadata = pickMetadata(result);
+    return end;
   }
 
   /** What is known while the run is under way. */
@@ -73,14 +74,19 @@ export class Report {
   }
 
   private common(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
+    const links = this.span.known.promptJson === undefined && native().links();
     return {
       endMs,
       model: this.model(result),
       timeToFirstTokenMs: this.timeToFirstToken(),
       attributes: this.attributes(result),
-      usageJson: usage && JSON.stringify(usage),
-      timingsJson: this.timings(endMs),
-      ...this.linkTexts(result),
+      usage,
+      timings: this.timings(endMs),
+      // Asked at the end: the call itself may be the first to fetch a prompt.
+      linkTexts: links ? this.linkTexts(result) : undefined,
+      linkMessages: links ? this.messages : undefined,
+      response: undefined,
+      metadata: undefined,
     };
   }
 
@@ -89,33 +95,33 @@ export class Report {
    * making; that it has no usage tells it from an answer.
    */
   private model(result: unknown): string | undefined {
-    const steps = [...this.steps.map(({ step }) => step), ...list(field(result, "steps"))];
-    const answered = steps.findLast((step) => pickUsage(field(step, "usage")) !== undefined);
-    const told = [answered, result, steps.at(-1)].map((from) => modelsOf(from).modelId);
-    return told.find((modelId) => modelId !== undefined) ?? this.askedModel;
+    const told = list(field(result, "steps"));
+    const answered = told.findLast(hasUsage) ?? this.steps.findLast(({ step }) => hasUsage(step))?.step;
+    const last = told.at(-1) ?? this.steps.at(-1)?.step;
+    return modelOf(answered) ?? modelOf(result) ?? modelOf(last) ?? this.askedModel;
   }
 
-  private request(input: unknown): string | undefined {
+  private request(input: unknown): Snapshot | undefined {
     const { resumes, optionsAt } = this.method;
     // An approval carries no content, other answers are data of the user's.
-    if (resumes) return optionsAt === 0 ? undefined : snapshot(input);
-    if (typeof input === "string") return snapshot([{ role: "user", content: input }]);
-    return snapshot(Array.isArray(input) ? input : input === undefined ? [] : [input]);
+    if (resumes) return optionsAt === 0 ? undefined : capture(input);
+    if (typeof input === "string") return capture([{ role: "user", content: input }]);
+    return capture(Array.isArray(input) ? input : input === undefined ? [] : [input]);
   }
 
   private attributes(result: unknown): Attributes {
     const provider = providerOf(result) ?? providerOf(this.steps.at(-1)?.step);
-    return {
-      ...(this.runId !== undefined && { "fallom.run_id": this.runId }),
-      ...(provider !== undefined && { "fallom.provider": provider }),
-    };
+    const attributes: Attributes = {};
+    if (this.runId !== undefined) attributes["fallom.run_id"] = this.runId;
+    if (provider !== undefined) attributes["fallom.provider"] = provider;
+    return attributes;
   }
 
-  private timings(endMs: number): string {
+  private timings(endMs: number): Written<RunTimes> {
     const { steps, tools } = this;
     const { startMs, streaming } = this.span;
     const firstTokenMs = streaming ? this.firstTokenMs : undefined;
-    return JSON.stringify(timingsOf({ startMs, endMs, firstTokenMs, streaming, steps, tools }));
+    return new Written<RunTimes>(putTimings, { startMs, endMs, firstTokenMs, streaming, steps, tools });
   }
 
   /** Only streams have a first token that means something. */
@@ -124,13 +130,18 @@ export class Report {
     return Math.max(0, this.firstTokenMs - this.span.startMs);
   }
 
-  /** Asked at the end: the call itself may be the first to fetch a prompt. */
-  private linkTexts(result: unknown): SpanEnd {
-    if (this.span.known.promptJson !== undefined || !native().links()) return {};
+  private linkTexts(result: unknown): readonly string[] {
     const first = list(field(result, "steps"))[0];
     const body = field(field(first, "request"), "body") ?? field(field(result, "request"), "body");
     const inside = this.span.known.insideAgent === true;
-    const linkTexts = instructionTexts(this.agent, this.instructions, body, inside);
-    return { linkTexts, linkMessages: this.messages };
+    return instructionTexts(this.agent, this.instructions, body, inside);
   }
+}
+
+function hasUsage(step: unknown): boolean {
+  return pickUsage(field(step, "usage")) !== undefined;
+}
+
+function modelOf(told: unknown): string | undefined {
+  return modelsOf(told).modelId;
 }

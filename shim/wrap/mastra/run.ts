@@ -98,11 +98,10 @@ export class AgentRun {
     if (!this.span.recording) return;
     live.keep(this);
     if (this.report.runId !== undefined) live.name(this.report.runId, this);
-    this.span.known = {
-      ...this.report.begin(name, args[0]),
-      insideAgent: live.isAround(outer),
-      promptJson: call.promptJson ?? promptHere(sessionId) ?? before?.promptJson,
-    };
+    const known = this.report.begin(name, args[0]);
+    known.insideAgent = live.isAround(outer);
+    known.promptJson = call.promptJson ?? promptHere(sessionId) ?? before?.promptJson;
+    this.span.known = known;
     this.span.partial = () => {
       live.forget(this, this.report.runId);
       return this.report.soFar();
@@ -295,7 +294,7 @@ export class AgentRun {
     this.settleUnseen(result, endMs);
     this.tools.end(endMs);
     const end = this.report.end(result, usage, endMs);
-    this.span.finish(failure ? { ...end, ...failure, responseJson: undefined } : end);
+    this.span.finish(failure ? { ...end, ...failure, response: undefined } : end);
     if (usage && this.parent) this.parent.childUsage = sumUsage([this.parent.childUsage, usage]);
     if (this.asTool) this.parent?.tools.adoptedEnded(this.asTool, endMs);
   }

@@ -1,5 +1,7 @@
+import { putArray, putEnd, putObject, putText } from "../../bytes";
+import { putNamed } from "../../values";
 import { callsOf, pickUsage } from "./pick";
-import { type Fields, field, text } from "./read";
+import { field, text } from "./read";
 
 /** A tool's execution, in ms since 1970. */
 export interface ToolTime {
@@ -26,57 +28,93 @@ export interface RunTimes {
   tools: readonly ToolTime[];
 }
 
-/** The waterfall (`fallom.raw.timings`, wire.md): ms from the start of the request. Holds names, never content. */
-export function timingsOf(times: RunTimes): Fields {
-  const since = (ms: number): number => Math.max(0, ms - times.startMs);
-  const total = since(times.endMs);
-  const first = times.firstTokenMs === undefined ? undefined : since(times.firstTokenMs);
-  return {
-    requestStart: 0,
-    ...(first !== undefined && { firstTokenTime: first }),
-    responseEnd: total,
-    totalDurationMs: total,
-    ...(times.streaming && { isStreaming: true }),
-    phases: phasesOf(times, since),
-    toolTimings: times.tools.map(({ name, startMs, endMs }) => ({
-      name,
-      startTime: since(startMs),
-      endTime: since(endMs),
-      duration: endMs - startMs,
-    })),
-    ...(times.steps.length > 0 && { steps: times.steps.map((step, at) => stepJson(step, at, since)) }),
-  };
+/**
+ * Writes the waterfall (`fallom.raw.timings`, wire.md): ms from the start of the request. Holds names, never content.
+ */
+export function putTimings(times: RunTimes): void {
+  const { startMs, endMs, firstTokenMs, streaming, steps, tools } = times;
+  putObject();
+  putNamed("requestStart", 0);
+  if (firstTokenMs !== undefined) putNamed("firstTokenTime", since(startMs, firstTokenMs));
+  putNamed("responseEnd", since(startMs, endMs));
+  putNamed("totalDurationMs", since(startMs, endMs));
+  if (streaming) putNamed("isStreaming", true);
+  putText("phases");
+  putArray();
+  putPhases(times);
+  putEnd();
+  putText("toolTimings");
+  putArray();
+  for (const tool of tools) putToolTime(tool, startMs);
+  putEnd();
+  if (steps.length > 0) {
+    putText("steps");
+    putArray();
+    for (let i = 0; i < steps.length; i++) putStepTime(steps[i] as StepTime, i, startMs);
+    putEnd();
+  }
+  putEnd();
+}
+
+function since(startMs: number, ms: number): number {
+  return Math.max(0, ms - startMs);
 }
 
 /** The model's turns, each up to its first tool, and the tools. A step that was not seen makes a turn a guess. */
-function phasesOf(
-  { startMs, endMs, firstTokenMs, steps, tools }: RunTimes,
-  since: (ms: number) => number,
-): Fields[] {
-  const phases: Fields[] = [];
-  const add = (type: string, label: string, start: number, end: number, accurate: boolean): void => {
-    const [startAt, endAt] = [since(start), Math.max(since(start), since(end))];
-    phases.push({ type, label, startMs: startAt, endMs: endAt, durationMs: endAt - startAt, accurate });
-  };
-  if (firstTokenMs !== undefined) add("ttft", "time to first token", startMs, firstTokenMs, true);
+function putPhases({ startMs, endMs, firstTokenMs, steps, tools }: RunTimes): void {
+  if (firstTokenMs !== undefined)
+    putPhase("ttft", "time to first token", 0, since(startMs, firstTokenMs), true);
   let turnStart = startMs;
-  for (const turnEnd of steps.length > 0 ? steps.map((step) => step.endMs) : [endMs]) {
-    const inTurn = tools.filter((tool) => tool.startMs >= turnStart && tool.startMs <= turnEnd);
-    const firstTool = Math.min(turnEnd, ...inTurn.map((tool) => tool.startMs));
-    add("llm", "model", turnStart, firstTool, steps.length > 0);
+  for (let i = 0; i < Math.max(1, steps.length); i++) {
+    const turnEnd = steps[i]?.endMs ?? endMs;
+    let modelEnd = turnEnd;
+    for (const tool of tools) {
+      if (tool.startMs >= turnStart && tool.startMs < modelEnd) modelEnd = tool.startMs;
+    }
+    putPhase("llm", "model", since(startMs, turnStart), since(startMs, modelEnd), steps.length > 0);
     turnStart = turnEnd;
   }
-  for (const tool of tools) add("tool", tool.name, tool.startMs, tool.endMs, tool.accurate);
-  return phases;
+  for (const tool of tools) {
+    putPhase("tool", tool.name, since(startMs, tool.startMs), since(startMs, tool.endMs), tool.accurate);
+  }
 }
 
-function stepJson({ endMs, step }: StepTime, stepIndex: number, since: (ms: number) => number): Fields {
-  return {
-    stepIndex,
-    stepType: text(field(step, "stepType")),
-    finishReason: text(field(step, "finishReason")),
-    timestamp: since(endMs),
-    toolCalls: callsOf(step).map(({ toolCallId, toolName }) => ({ id: toolCallId, name: toolName })),
-    usage: pickUsage(field(step, "usage")),
-  };
+function putPhase(type: string, label: string, start: number, until: number, accurate: boolean): void {
+  const end = Math.max(start, until);
+  putObject();
+  putNamed("type", type);
+  putNamed("label", label);
+  putNamed("startMs", start);
+  putNamed("endMs", end);
+  putNamed("durationMs", end - start);
+  putNamed("accurate", accurate);
+  putEnd();
+}
+
+function putToolTime({ name, startMs, endMs }: ToolTime, runStartMs: number): void {
+  putObject();
+  putNamed("name", name);
+  putNamed("startTime", since(runStartMs, startMs));
+  putNamed("endTime", since(runStartMs, endMs));
+  putNamed("duration", endMs - startMs);
+  putEnd();
+}
+
+function putStepTime({ endMs, step }: StepTime, stepIndex: number, runStartMs: number): void {
+  putObject();
+  putNamed("stepIndex", stepIndex);
+  putNamed("stepType", text(field(step, "stepType")));
+  putNamed("finishReason", text(field(step, "finishReason")));
+  putNamed("timestamp", since(runStartMs, endMs));
+  putText("toolCalls");
+  putArray();
+  for (const { toolCallId, toolName } of callsOf(step)) {
+    putObject();
+    putNamed("id", toolCallId);
+    putNamed("name", toolName);
+    putEnd();
+  }
+  putEnd();
+  putNamed("usage", pickUsage(field(step, "usage")));
+  putEnd();
 }

@@ -1,9 +1,9 @@
 import { now } from "../../clock";
 import { enter } from "../../context";
-import type { SpanEnd } from "../../envelope";
+import type { Attributes, SpanEnd } from "../../envelope";
 import { describeError } from "../../error";
-import { snapshot } from "../../snapshot";
 import { type OpenSpan, startSpan } from "../../span";
+import { capture } from "../../values";
 import { type ToolPart, toolParts } from "./pick";
 import { field, isPromise, quietly } from "./read";
 import type { StepTime, ToolTime } from "./timings";
@@ -77,7 +77,7 @@ export class ToolSpans {
   finish({ name, span }: Execution, outcome: { result?: unknown; error?: unknown }): void {
     const endMs = now();
     this.times.push({ name, startMs: span.startMs, endMs, accurate: true });
-    span.finish({ endMs, ...outcomeOf(span, outcome) });
+    span.finish(endOf(span, outcome, endMs));
   }
 
   /**
@@ -122,7 +122,7 @@ export class ToolSpans {
     if (execution.callId !== undefined) this.adopted.delete(execution.callId);
     const { startMs } = execution.span;
     this.times.push({ name: execution.name, startMs, endMs, accurate: adopted.endMs !== undefined });
-    execution.span.finish({ endMs, ...outcomeOf(execution.span, errorOrResult(result)) });
+    execution.span.finish(endOf(execution.span, errorOrResult(result), endMs));
   }
 
   /** A tool that ran where nothing could time it (one of Mastra's own, or resumed): the times that are known. */
@@ -135,8 +135,9 @@ export class ToolSpans {
     }
     const span = this.open(toolName, toolCallId, args ?? announced?.args, startMs);
     this.times.push({ name: toolName, startMs: span.startMs, endMs, accurate: false });
-    const attributes = { "fallom.timing": "approximate" };
-    span.finish({ endMs, attributes, ...outcomeOf(span, errorOrResult(result)) });
+    const end = endOf(span, errorOrResult(result), endMs);
+    end.attributes = { "fallom.timing": "approximate" };
+    span.finish(end);
   }
 
   private open(name: string, callId: string | undefined, args: unknown, startMs?: number): OpenSpan {
@@ -147,14 +148,9 @@ export class ToolSpans {
       parent: this.agent.context,
       startMs,
     });
-    span.known = {
-      requestJson: span.capture ? snapshot(args) : undefined,
-      attributes: {
-        "fallom.method": "tool.execute",
-        "fallom.tool_name": name,
-        ...(callId !== undefined && { "fallom.tool_call_id": callId }),
-      },
-    };
+    const attributes: Attributes = { "fallom.method": "tool.execute", "fallom.tool_name": name };
+    if (callId !== undefined) attributes["fallom.tool_call_id"] = callId;
+    span.known = { request: span.capture ? capture(args) : undefined, attributes };
     return span;
   }
 }
@@ -164,9 +160,10 @@ function errorOrResult(result: unknown): { result?: unknown; error?: unknown } {
   return result instanceof Error ? { error: result } : { result };
 }
 
-function outcomeOf(span: OpenSpan, { result, error }: { result?: unknown; error?: unknown }): SpanEnd {
-  if (error === undefined) return { responseJson: span.capture ? snapshot(result) : undefined };
-  return { status: "ERROR", errorMessage: describeError(thrownBy(error), span.capture) };
+function endOf(span: OpenSpan, outcome: { result?: unknown; error?: unknown }, endMs: number): SpanEnd {
+  const { result, error } = outcome;
+  if (error === undefined) return { endMs, response: span.capture ? result : undefined };
+  return { endMs, status: "ERROR", errorMessage: describeError(thrownBy(error), span.capture) };
 }
 
 /** Mastra 1.x wraps what the tool threw into an error of its own; the tool's error may have a cause of its own, too. */

@@ -10,6 +10,7 @@ use super::*;
 use crate::held::Packer;
 use crate::linking::Linking;
 use crate::pipeline::Encoder;
+use crate::span::writer;
 
 /// A session's span as the encoder writes it.
 fn span(session: &str, request: &[Value], max_span_bytes: usize) -> Vec<u8> {
@@ -20,7 +21,7 @@ fn span(session: &str, request: &[Value], max_span_bytes: usize) -> Vec<u8> {
         "request": request, "response": {"text": "yes", "steps": [{"text": "a"}, {"text": "b"}]},
     });
     let encoder = Encoder::new(Arc::new(Linking::default()));
-    encoder.encode(envelope.to_string().as_bytes(), max_span_bytes).unwrap()
+    encoder.encode(&writer::envelope(&envelope), max_span_bytes).unwrap()
 }
 
 /// Words that hardly compress.

@@ -1,26 +1,46 @@
-// What a read costs: prompts, A/B tests and models from memory, beside Langfuse's client and plain JavaScript.
+// (h) What a read costs: prompts, A/B tests and models from memory, beside Langfuse's client and plain JavaScript.
+//
+// As a program, with the sink's URL: measures, and prints the lines as JSON.
 
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { compare } from "./support/measure.mjs";
-import { LISTS } from "./support/sink.mjs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { ENTRY } from "../support/build.mjs";
+import { LISTS } from "../support/lists.mjs";
+import { compare } from "../support/measure.mjs";
+import { startSink } from "../support/sink.mjs";
 
 const PLAN = { rounds: 21, roundMs: 20 };
 const SESSIONS = Array.from({ length: 100 }, (_, i) => `session-${i}`);
 const FIVE = { name: "Ada", company: "Acme Corp", plan: "pro", city: "Paris", tone: "warm" };
 const VIP = { customerId: "vip-7", context: { plan: "pro", country: "FR" } };
 
-/**
- * @typedef {object} ReadRow
- * @property {string} what
- * @property {number} ours
- * @property {number | null} langfuse  null: it cannot do that; `note` says why
- * @property {number} plain
- * @property {string} [note]
- * @property {"µs" | "ms"} unit
- */
+/** @type {import("../support/table.mjs").Row} */
+export const row = {
+  letter: "h",
+  title: "reads from memory",
+  columns: ["plain", "fallom", "langfuse"],
+  less: true,
+  async *lines({ only }) {
+    const sink = await startSink();
+    try {
+      const { stdout } = await promisify(execFile)(process.execPath, [
+        fileURLToPath(import.meta.url),
+        sink.url,
+      ]);
+      yield* JSON.parse(stdout).filter(({ what }) => only(what));
+    } finally {
+      sink.close();
+    }
+  },
+  bounds: () => [],
+  notes: ["the floor: the same in plain JavaScript, by an application that has the lists in memory"],
+};
 
-/** @returns {Promise<ReadRow[]>} */
-export async function readRows({ prompts, models }, url) {
+/** @returns {Promise<import("../support/table.mjs").Line[]>} */
+async function readLines({ prompts, models }, url) {
   await Promise.all([prompts.preload(), models.preload()]);
   const peer = await langfuse(url);
   const plain = plainReads();
@@ -28,55 +48,48 @@ export async function readRows({ prompts, models }, url) {
   const session = () => SESSIONS[turn++ % SESSIONS.length];
 
   return [
-    await row("prompts.get, a hit, 1 variable", peer, {
-      ours: () => prompts.get("p", { variables: { company: "Acme Corp" } }),
+    await line("prompts.get, a hit, 1 variable", peer, {
+      fallom: () => prompts.get("p", { variables: { company: "Acme Corp" } }),
       langfuse: peer.client && (() => peer.render("p", { company: "Acme Corp" })),
       plain: async () => plain.prompt("p", { company: "Acme Corp" }),
     }),
-    await row("prompts.get, a hit, 5 variables", peer, {
-      ours: () => prompts.get("five", { variables: FIVE }),
+    await line("prompts.get, a hit, 5 variables", peer, {
+      fallom: () => prompts.get("five", { variables: FIVE }),
       langfuse: peer.client && (() => peer.render("five", FIVE)),
       plain: async () => plain.prompt("five", FIVE),
     }),
-    await row("prompts.getSync, a hit, 5 variables", peer, {
-      ours: () => prompts.getSync("five", { variables: FIVE }),
+    await line("prompts.getSync, a hit, 5 variables", peer, {
+      fallom: () => prompts.getSync("five", { variables: FIVE }),
       plain: () => plain.prompt("five", FIVE),
-      note: "Langfuse reads prompts by promises only",
+      note: "getSync: Langfuse reads prompts by promises only",
     }),
-    await row("prompts.getAB, a hit, 5 variables", peer, {
-      ours: () => prompts.getAB("test", session(), { variables: FIVE }),
+    await line("prompts.getAB, a hit, 5 variables", peer, {
+      fallom: () => prompts.getAB("test", session(), { variables: FIVE }),
       plain: async () => plain.ab("test", session(), FIVE),
-      note: "Langfuse assigns no sessions to variants: the application does",
+      note: "getAB: Langfuse assigns no sessions to variants, the application does",
     }),
-    await row("models.get, a hit, with targeting", peer, {
-      ours: () => models.get("targeted", session(), VIP),
+    await line("models.get, a hit, with targeting", peer, {
+      fallom: () => models.get("targeted", session(), VIP),
       plain: async () => plain.model("targeted", session(), { ...VIP.context, customerId: VIP.customerId }),
-      note: "Langfuse has no model configs with targeting",
+      note: "models.get: Langfuse has no model configs with targeting",
     }),
-    await pathologicalRow(prompts, plain, peer),
+    await pathologicalLine(prompts, plain, peer),
   ];
 }
 
-async function row(what, peer, { note, ...contestants }) {
+async function line(what, peer, { note, ...contestants }) {
   const able = Object.fromEntries(Object.entries(contestants).filter(([, call]) => call));
-  const { ours, plain, langfuse: theirs = null } = await compare(able, PLAN);
-  return {
-    what,
-    ours,
-    langfuse: theirs,
-    plain,
-    unit: "µs",
-    note: theirs === null ? (note ?? peer.missing) : undefined,
-  };
+  const values = { langfuse: null, ...(await compare(able, PLAN)) };
+  const why = note ?? peer.missing;
+  return { what, unit: "µs", values, ...(values.langfuse === null && why && { notes: [why] }) };
 }
 
 /** A template that is nothing but openings; each rendering must take time in proportion to its length. */
-async function pathologicalRow(prompts, plain, peer) {
-  const what = "prompts.getSync of 1 MB of {{";
+async function pathologicalLine(prompts, plain, peer) {
   const [{ system_prompt: text }] = LISTS["/prompts"].prompts.filter(({ key }) => key === "braces");
   if (prompts.getSync("braces").system !== text) throw new Error("the template was not left as it is");
-  const { ours, plain: floor } = await compare(
-    { ours: () => prompts.getSync("braces"), plain: () => plain.prompt("braces", {}) },
+  const values = await compare(
+    { fallom: () => prompts.getSync("braces"), plain: () => plain.prompt("braces", {}) },
     { rounds: 5, roundMs: 100 },
   );
   const throws =
@@ -85,8 +98,13 @@ async function pathologicalRow(prompts, plain, peer) {
       () => undefined,
       ({ message }) => message,
     ));
-  const note = throws ? `Langfuse's rendering throws: ${throws.slice(0, 60)}` : peer.missing;
-  return { what, ours: ours / 1000, langfuse: null, plain: floor / 1000, unit: "ms", note };
+  const note = throws ? `1 MB of {{: Langfuse's rendering throws: ${throws.slice(0, 60)}` : peer.missing;
+  return {
+    what: "prompts.getSync of 1 MB of {{",
+    unit: "µs",
+    values: { ...values, langfuse: null },
+    ...(note && { notes: [note] }),
+  };
 }
 
 /** Langfuse's client, its cache full; or why there is none. */
@@ -147,4 +165,13 @@ function plainReads() {
       return variants[rule?.variantIndex ?? walk(variants, sessionId)].model;
     },
   };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const url = process.argv[2];
+  const fallom = createRequire(import.meta.url)(ENTRY);
+  // No refresh falls into the measurement.
+  const options = { tracesUrl: url, configsUrl: url, promptsUrl: url, refreshMs: 3_600_000 };
+  await fallom.init({ apiKey: "bench", ...options });
+  process.stdout.write(JSON.stringify(await readLines(fallom, url)), () => process.exit());
 }

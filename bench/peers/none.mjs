@@ -1,0 +1,27 @@
+// The floors: no tracing; and one JSON.stringify, of what is kept of the run or of all that Mastra gives. What is
+// turned into text is picked before, so this is the stringify alone.
+
+const nothing = async () => {};
+const floor = (generate) => ({ generate, span: () => {}, flush: nothing, shutdown: nothing });
+const bare = (agent, messages, options) => agent.generate(messages, options);
+
+let text;
+
+export const start = () => floor(bare);
+
+export const startKept = () =>
+  floor(async (agent, messages, options, kept) => {
+    const result = await bare(agent, messages, options);
+    text = JSON.stringify(kept);
+    return result;
+  });
+
+export const startWhole = () =>
+  floor(async (agent, messages, options) => {
+    const result = await bare(agent, messages, options);
+    text = JSON.stringify(result);
+    return result;
+  });
+
+/** So that no compiler leaves the stringify out. */
+export const last = () => text;

@@ -1,0 +1,131 @@
+// (a) What tracing adds to an agent's call: busy time of the event loop, and CPU. The agent plays back a recorded run.
+
+import { OTHERS } from "../peers/index.mjs";
+import { clock, collectGarbage, median, rest, turn } from "../support/clock.mjs";
+import { compete } from "../support/crew.mjs";
+import { fresh, open, picked, playing, record } from "../support/record.mjs";
+
+const KB = 1024;
+const MB = 1024 * KB;
+const ROUNDS = 11;
+/** A round takes about so many bytes of results, so that a batch is worth sending. */
+const ROUND_BYTES = 48 * MB;
+const MOST_CALLS = 500;
+/** A span of 8 MB is over the default limit, which would cut it. */
+const RAISED = { maxSpanBytes: 16 * MB, maxQueueBytes: 256 * MB };
+const FLOORS = ["kept", "whole"];
+
+/** @typedef {{ what: string, run: import("../support/record.mjs").What, raised?: boolean }} Case */
+
+const payloads = [
+  ["2 KB", 2 * KB],
+  ["20 KB", 20 * KB],
+  ["256 KB", 256 * KB],
+  ["8 MB", 8 * MB],
+].flatMap(([size, bytes]) => [
+  { what: `${size}, ASCII`, run: { bytes }, raised: bytes > MB },
+  { what: `${size}, not ASCII`, run: { bytes, wide: true }, raised: bytes > MB },
+]);
+const tools = [1, 5, 20].map((steps) => ({
+  what: `${steps} tool step${steps > 1 ? "s" : ""}`,
+  run: { bytes: 2 * KB, steps },
+}));
+const cut = { what: "8 MB, ASCII, default maxSpanBytes", run: { bytes: 8 * MB } };
+
+/** @type {Case[]} */
+const CASES = [...payloads, cut, ...tools];
+
+const FIELDS = [
+  { field: "loopMs", what: "event loop" },
+  { field: "threadMs", what: "its thread's CPU" },
+  { field: "cpuMs", what: "all CPU" },
+];
+
+/** @type {import("../support/table.mjs").Row} */
+export const row = {
+  letter: "a",
+  title: "added per agent's call (recorded run of Mastra 1.x)",
+  columns: ["none", ...FLOORS, "fallom", ...OTHERS],
+  less: true,
+  async *lines({ only, rounds = ROUNDS, peers = OTHERS }) {
+    for (const one of CASES.filter(({ what }) => only(what))) yield* await measure(one, rounds, peers);
+  },
+  bounds: (value) => [
+    {
+      what: "20 KB: event loop / stringify kept",
+      figure: value("20 KB, ASCII: event loop", "fallom") / value("20 KB, ASCII: event loop", "kept"),
+      most: 0.6,
+    },
+    {
+      what: "20 tool steps: event loop / stringify result",
+      figure: value("20 tool steps: event loop", "fallom") / value("20 tool steps: event loop", "whole"),
+      most: 0.08,
+    },
+    ...["20 KB, ASCII", "20 tool steps"].map((what) => ({
+      what: `${what}: event loop of the best peer / ours`,
+      figure:
+        Math.min(...OTHERS.map((peer) => value(`${what}: event loop`, peer) ?? Number.POSITIVE_INFINITY)) /
+        value(`${what}: event loop`, "fallom"),
+      least: 5,
+    })),
+  ],
+};
+
+/** In the parent: a line for each kind of time. */
+async function measure({ what, run, raised }, rounds, peers) {
+  const recorded = await record(run);
+  const { result } = open(recorded);
+  const calls = Math.max(3, Math.min(MOST_CALLS, Math.round(ROUND_BYTES / JSON.stringify(result).length)));
+  const figures = await compete({
+    row: "a",
+    names: ["none", ...FLOORS, "fallom", ...peers],
+    work: { recorded: recorded.toString("base64"), calls },
+    rounds,
+    own: raised && { fallom: { more: RAISED } },
+  });
+  return FIELDS.map((field) => line(what, field, figures, calls));
+}
+
+/** µs a call: those of no tracing, and what each other adds to them. */
+function line(what, { field, what: kind }, figures, calls) {
+  const perCall = (name) => median(figures[name].map((one) => one[field])) * (1000 / calls);
+  const floor = perCall("none");
+  const values = Object.fromEntries(
+    Object.keys(figures).map((name) => [name, name === "none" ? floor : perCall(name) - floor]),
+  );
+  return { what: `${what}: ${kind}`, unit: "µs", values, lost: lostOf(figures) };
+}
+
+/** Spans that did not arrive, by contestant. */
+const lostOf = (figures) =>
+  Object.fromEntries(
+    Object.entries(figures).map(([name, all]) => [
+      name,
+      all.reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0),
+    ]),
+  );
+
+/** In the contestant. */
+export function prepare(peer, { recorded, calls }, name) {
+  const run = open(Buffer.from(recorded, "base64"));
+  const traced = name !== "none" && !FLOORS.includes(name);
+  const spansOfCall = traced ? 1 + run.calls.filter(({ name }) => name === "afterToolCall").length : 0;
+  return async (round) => {
+    const made = Array.from({ length: calls }, (_, at) => callOf(fresh(run, round * calls + at)));
+    collectGarbage();
+    await turn();
+    const used = clock();
+    for (const { agent, messages, kept } of made) {
+      await peer.generate(agent, messages, undefined, kept);
+      await turn();
+    }
+    await peer.flush();
+    await rest();
+    return { ...used(), spans: calls * spansOfCall };
+  };
+}
+
+function callOf(run) {
+  const { messages, result } = run;
+  return { agent: playing(run), messages, kept: { request: messages, response: picked(result) } };
+}

@@ -1,0 +1,211 @@
+// A run of a real agent of Mastra 1.x, recorded to be played back: what it gives, and how it calls back. Mastra's own
+// time is left out that way, which is a hundred times what is measured.
+//
+// As a program it records and writes to a file: node record.mjs <file> <what, as JSON>
+
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { deserialize, serialize } from "node:v8";
+import { startModel } from "../../__test__/support/model.mjs";
+import { prose } from "./prose.mjs";
+
+/**
+ * @typedef {object} What to record
+ * @property {number} bytes  of a run without tools: what is kept of it, as UTF-8
+ * @property {number} [steps]  of tools; then `bytes` is the size of each tool's result
+ * @property {boolean} [wide]  not ASCII
+ *
+ * @typedef {object} Recorded
+ * @property {object[]} messages  what the agent was asked
+ * @property {{ name: "beforeToolCall" | "afterToolCall" | "onStepFinish", argument: object }[]} calls  back, in order
+ * @property {object} result
+ */
+
+/** Texts shorter than this are shared between copies. */
+const LONG = 64;
+const MESSAGE_BYTES = 2048;
+const MOST_MESSAGES = 128;
+/** It is kept twice: as the answer, and as its step's. */
+const SHARE_OF_ANSWER = 0.1;
+
+/**
+ * Records in a process of its own, so that no Mastra is loaded where something is measured.
+ * @param {What} what
+ * @returns {Promise<Buffer>} to be opened by `open`
+ */
+export async function record(what) {
+  const folder = mkdtempSync(join(tmpdir(), "fallom-bench-"));
+  try {
+    const file = join(folder, "recorded");
+    await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), file, JSON.stringify(what)]);
+    return readFileSync(file);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** @returns {Recorded} */
+export const open = (recorded) => deserialize(recorded);
+
+/** An agent that plays the run back: it answers at once, and calls back as Mastra did. */
+export function playing({ calls, result }) {
+  return {
+    ...MASTRA,
+    async generate(_messages, options) {
+      for (const { name, argument } of calls) await callback(options, name)?.(argument);
+      return result;
+    },
+  };
+}
+
+/** By these, a tracer knows an agent of Mastra's. */
+const MASTRA = {
+  id: "support",
+  name: "SupportAgent",
+  model: { modelId: "gpt-4o-mini" },
+  getInstructions: () => "You help customers.",
+  getConfiguredToolHooks: () => undefined,
+  getDefaultOptions: () => ({}),
+  __registerMastra: () => {},
+};
+
+const callback = (options, name) =>
+  name === "onStepFinish" ? options?.onStepFinish : options?.hooks?.[name];
+
+/**
+ * A copy that shares no object and no long text with the original, with another number at the beginning of each text:
+ * what a tracer knows of one call is of no use for the next.
+ * @template T
+ * @param {T} value
+ * @returns {T}
+ */
+export function fresh(value, number) {
+  const stamp = String(number).padStart(8, "0");
+  const copies = new Map();
+  const copy = (one) => {
+    const short = typeof one === "string" ? one.length < LONG : typeof one !== "object" || one === null;
+    if (short) return one;
+    const known = copies.get(one);
+    if (known !== undefined) return known;
+    if (typeof one === "string") return keep(one, stamped(one, stamp));
+    if (one instanceof Date) return keep(one, new Date(one));
+    const made = keep(one, Array.isArray(one) ? [] : {});
+    for (const key of Object.keys(one)) made[key] = copy(one[key]);
+    return made;
+  };
+  const keep = (one, made) => {
+    copies.set(one, made);
+    return made;
+  };
+  return copy(value);
+}
+
+/** The same text in memory of its own, in one piece. */
+function stamped(text, stamp) {
+  const encoding = /[^\0-\xff]/.test(text) ? "utf16le" : "latin1";
+  const bytes = Buffer.from(text, encoding);
+  if (/^\d{8} /.test(text)) bytes.write(stamp, encoding);
+  return bytes.toString(encoding);
+}
+
+/** Of a run, the fields that are worth keeping (the wire's choice): what a tracer takes as the answer. */
+export function picked(result) {
+  const { text, finishReason, usage, response } = result;
+  const steps = result.steps.map((step) => ({
+    stepType: step.stepType,
+    text: step.text,
+    finishReason: step.finishReason,
+    usage: step.usage,
+    ...toolsOf(step),
+  }));
+  return { text, finishReason, usage, ...toolsOf(result), steps, modelId: response?.modelId };
+}
+
+const toolsOf = ({ toolCalls, toolResults }) => ({
+  toolCalls: toolCalls.map(({ payload: { toolCallId, toolName, args } }) => ({ toolCallId, toolName, args })),
+  toolResults: toolResults.map(({ payload: { toolCallId, toolName, result } }) => ({
+    toolCallId,
+    toolName,
+    result,
+  })),
+});
+
+/** The messages of a run without tools, and its answer; `steps` needs one short question. */
+export function conversation({ bytes, steps, wide }) {
+  const answerBytes = Math.round(steps ? 200 : bytes * SHARE_OF_ANSWER);
+  const rest = steps ? 200 : bytes - 2 * answerBytes;
+  const count = Math.max(1, Math.min(MOST_MESSAGES, Math.round(rest / MESSAGE_BYTES)));
+  const messages = Array.from({ length: count }, (_, at) => ({
+    role: (count - at) % 2 ? "user" : "assistant",
+    content: prose(Math.floor(rest / count), { seed: at, wide }),
+  }));
+  return { messages, answer: prose(answerBytes, { seed: 1000, wide }) };
+}
+
+/** A real agent whose model stands on the loopback; `baseURL` is the model's. */
+export async function realAgent(baseURL, { bytes, steps = 0, wide }) {
+  const [{ Agent }, { createTool }, { createOpenAI }, { z }] = await Promise.all([
+    import("@mastra/core/agent"),
+    import("@mastra/core/tools"),
+    import("@ai-sdk/openai"),
+    import("zod"),
+  ]);
+  let seed = 0;
+  const lookUp = createTool({
+    id: "look_up",
+    description: "Looks up an order",
+    inputSchema: z.object({ orderId: z.string() }),
+    execute: async ({ orderId }) => ({ orderId, notes: prose(bytes, { seed: ++seed, wide }) }),
+  });
+  const { id, name } = MASTRA;
+  const instructions = MASTRA.getInstructions();
+  const model = createOpenAI({ apiKey: "-", baseURL })("gpt-4o-mini");
+  const options = { id, name, instructions, model, ...(steps && { tools: { look_up: lookUp } }) };
+  return { options, agent: new Agent(options) };
+}
+
+/** The model's side of the same run: so many calls of a tool, one a step, then the answer. */
+export function replies({ steps = 0 }, answer) {
+  return ({ messages = [], toolResults = [] }) => {
+    const done = toolResults.length || messages.filter(({ role }) => role === "tool").length;
+    if (done >= steps) return { text: answer };
+    return { toolCalls: [{ name: "look_up", args: { orderId: String(10_000 + done) } }] };
+  };
+}
+
+async function recordTo(file, what) {
+  const { messages, answer } = conversation(what);
+  const model = await startModel(replies(what, answer));
+  const { agent } = await realAgent(model.baseURL, what);
+  const calls = [];
+  const note = (name, kept) => (argument) => void calls.push({ name, argument: kept(argument) });
+  const result = await agent.generate(structuredClone(messages), {
+    maxSteps: (what.steps ?? 0) + 1,
+    hooks: {
+      beforeToolCall: note("beforeToolCall", keptOfHook),
+      afterToolCall: note("afterToolCall", keptOfHook),
+    },
+    onStepFinish: note("onStepFinish", ({ model: { modelId }, ...step }) => ({
+      ...step,
+      model: { modelId },
+    })),
+  });
+  await model.close();
+  // In one go: what Mastra gives several times stays one object.
+  writeFileSync(file, serialize({ messages, calls, result }));
+}
+
+/** Both hooks of a tool's call are given one context, which holds functions, too. */
+const contexts = new Map();
+function keptOfHook({ context, ...call }) {
+  if (!contexts.has(context)) contexts.set(context, { toolCallId: context.toolCallId });
+  return { ...call, context: contexts.get(context) };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await recordTo(process.argv[2], JSON.parse(process.argv[3]));
+}

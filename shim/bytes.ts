@@ -1,0 +1,272 @@
+/**
+ * How a span crosses to the core: as bytes that `src/span/reader.rs` reads on its own thread. Of the ways that were
+ * measured (CONTRIBUTING.md, "The crossing") this costs the event loop least: texts are copied as they are, nothing is
+ * escaped, and the walk that must look at each value anyway (`values.ts`) is the one that writes.
+ *
+ * An envelope is the length of its structure, its structure, and its long texts in the order in which the structure
+ * refers to them. It lies in a buffer that is used again and again. What is written while another envelope is (a getter
+ * of the user's may start a span) lies on top of that one, and is gone when it is done.
+ */
+
+/** What a byte of the structure stands for (`src/span/reader.rs`). */
+const END = 0;
+const NULL = 1;
+const FALSE = 2;
+const TRUE = 3;
+/** 4 bytes. */
+const INT = 4;
+/** 8 bytes, a double: a whole number beyond `INT`. */
+const LONG = 5;
+/** A number as short ASCII text. */
+const DECIMAL = 6;
+/** A length of one byte, then so many characters of one byte each, or of two. */
+const SHORT_ASCII = 7;
+const SHORT_UTF16 = 8;
+/** The next of the long texts; the next one, which is JSON text. */
+const TEXT = 9;
+const JSON_TEXT = 10;
+/** Up to the `END` that belongs to them. In an object, each value stands after its name. */
+const ARRAY = 11;
+const OBJECT = 12;
+/** 8 bytes, a double: ms since 1970 of a date that is written as text. */
+const DATE = 13;
+
+/** How a long text is written: its kind, 4 bytes of length, its bytes. */
+const UTF8 = 1;
+const UTF16 = 2;
+const TEXT_HEAD = 5;
+
+/** Texts of so many UTF-16 units at most are written here; for longer ones a call of Node's is cheaper. */
+const SHORT = 40;
+/** No step of the structure takes more bytes than this. */
+const STEP = 2 + 2 * SHORT;
+/** Bytes that say how long the structure is. */
+const HEAD = 4;
+
+const INITIAL_BYTES = 64 * 1024;
+/** The largest buffer that is kept between envelopes. */
+const MAX_KEPT_BYTES = 1024 * 1024;
+/** After so many envelopes in a row that would fit into a quarter of it, the buffer is halved. */
+const SMALL_RUN = 64;
+
+/** A value that was looked at before it is written. */
+export interface Snapshot {
+  /** Its part of the structure, a character for a byte. */
+  readonly structure: string;
+  readonly texts: readonly string[];
+}
+
+let bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+let at = 0;
+let texts: string[] = [];
+let smallInARow = 0;
+
+/**
+ * Writes an envelope and hands it over: `send` is told the buffer and where in it the envelope stands, and must not keep
+ * it. What `write` or `send` throws is thrown.
+ */
+export function sendEnvelope<A, B>(
+  write: (one: A, other: B) => void,
+  one: A,
+  other: B,
+  send: (bytes: Uint8Array, from: number, to: number) => void,
+): void {
+  const from = at;
+  const outer = texts;
+  texts = [];
+  try {
+    makeRoom(STEP);
+    at += HEAD;
+    write(one, other);
+    putEnd();
+    bytes.writeUInt32LE(at - from - HEAD, from);
+    putLongTexts();
+    send(bytes, from, at);
+  } finally {
+    const used = at;
+    at = from;
+    texts = outer;
+    if (from === 0) keepOrShrink(used);
+  }
+}
+
+/** What `write` writes, to be written later by `putSnapshot`; `undefined` if it says that there is nothing. */
+export function snapshotOf<A>(write: (value: A) => boolean, value: A): Snapshot | undefined {
+  const from = at;
+  const outer = texts;
+  texts = [];
+  try {
+    return write(value) ? { structure: bytes.toString("latin1", from, at), texts } : undefined;
+  } finally {
+    at = from;
+    texts = outer;
+  }
+}
+
+export function putSnapshot(snapshot: Snapshot): void {
+  const { structure, texts: own } = snapshot;
+  makeRoom(structure.length);
+  at += bytes.write(structure, at, "latin1");
+  for (let i = 0; i < own.length; i++) texts.push(own[i] as string);
+}
+
+/** Says which field of the envelope the next value is. */
+export function putField(field: number): void {
+  putByte(field);
+}
+
+export function putNull(): void {
+  putByte(NULL);
+}
+
+export function putBoolean(value: boolean): void {
+  putByte(value ? TRUE : FALSE);
+}
+
+export function putArray(): void {
+  putByte(ARRAY);
+}
+
+export function putObject(): void {
+  putByte(OBJECT);
+}
+
+/** Ends an array or an object. */
+export function putEnd(): void {
+  putByte(END);
+}
+
+/** A number as JSON has it: what is not finite is null. */
+export function putNumber(value: number): void {
+  if ((value | 0) === value) putInt(value);
+  else if (Number.isSafeInteger(value)) {
+    putByte(LONG);
+    at = bytes.writeDoubleLE(value, at);
+  } else if (Number.isFinite(value)) {
+    makeRoom(STEP);
+    putAscii(DECIMAL, String(value));
+  } else putNull();
+}
+
+/** A date, as its ISO text. */
+export function putDate(ms: number): void {
+  putByte(DATE);
+  at = bytes.writeDoubleLE(ms, at);
+}
+
+/** A text, or the name of an object's field. Half of a surrogate pair becomes U+FFFD. */
+export function putText(value: string): void {
+  makeRoom(STEP);
+  if (value.length > SHORT) {
+    bytes[at++] = TEXT;
+    texts.push(value);
+  } else if (!putAscii(SHORT_ASCII, value)) putUtf16(value);
+}
+
+/** JSON text, as the value that it stands for. */
+export function putJson(text: string): void {
+  putByte(JSON_TEXT);
+  texts.push(text);
+}
+
+/** Where the next value will stand, for `rewind`. */
+export function position(): number {
+  return at;
+}
+
+export function textCount(): number {
+  return texts.length;
+}
+
+/** Takes back what was written since. */
+export function rewind(toPosition: number, toTextCount: number): void {
+  at = toPosition;
+  while (texts.length > toTextCount) texts.pop();
+}
+
+function putByte(byte: number): void {
+  makeRoom(STEP);
+  bytes[at++] = byte;
+}
+
+function putInt(value: number): void {
+  makeRoom(STEP);
+  bytes[at] = INT;
+  bytes[at + 1] = value;
+  bytes[at + 2] = value >> 8;
+  bytes[at + 3] = value >> 16;
+  bytes[at + 4] = value >> 24;
+  at += 5;
+}
+
+/** Whether `value` was written: it is, if it is ASCII. There must be room. */
+function putAscii(tag: number, value: string): boolean {
+  const { length } = value;
+  const start = at + 2;
+  for (let i = 0; i < length; i++) {
+    const unit = value.charCodeAt(i);
+    if (unit > 127) return false;
+    bytes[start + i] = unit;
+  }
+  bytes[at] = tag;
+  bytes[at + 1] = length;
+  at = start + length;
+  return true;
+}
+
+function putUtf16(value: string): void {
+  const { length } = value;
+  bytes[at++] = SHORT_UTF16;
+  bytes[at++] = length;
+  for (let i = 0; i < length; i++) {
+    const unit = value.charCodeAt(i);
+    bytes[at++] = unit;
+    bytes[at++] = unit >> 8;
+  }
+}
+
+function putLongTexts(): void {
+  let units = 0;
+  for (let i = 0; i < texts.length; i++) units += (texts[i] as string).length + TEXT_HEAD;
+  makeRoom(units);
+  for (let i = 0; i < texts.length; i++) putLongText(texts[i] as string);
+}
+
+/** As UTF-8 where it seems to be ASCII, which is quickest for that, else as it is in memory. */
+function putLongText(text: string): void {
+  const ascii = seemsAscii(text);
+  let most = TEXT_HEAD + text.length * (ascii ? 3 : 2);
+  // What is long is worth being measured.
+  if (ascii && at + most > bytes.length) most = TEXT_HEAD + Buffer.byteLength(text);
+  makeRoom(most);
+  const length = bytes.write(text, at + TEXT_HEAD, ascii ? "utf8" : "utf16le");
+  bytes[at] = ascii ? UTF8 : UTF16;
+  bytes.writeUInt32LE(length, at + 1);
+  at += TEXT_HEAD + length;
+}
+
+/** By a sample: either way of writing is right for any text. */
+function seemsAscii(text: string): boolean {
+  const step = (text.length >> 3) + 1;
+  for (let i = 0; i < text.length; i += step) if (text.charCodeAt(i) > 127) return false;
+  return true;
+}
+
+function makeRoom(more: number): void {
+  if (at + more > bytes.length) grow(at + more);
+}
+
+function grow(least: number): void {
+  const grown = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(least)));
+  bytes.copy(grown, 0, 0, at);
+  bytes = grown;
+}
+
+function keepOrShrink(used: number): void {
+  smallInARow = used * 4 <= bytes.length ? smallInARow + 1 : 0;
+  if (bytes.length > MAX_KEPT_BYTES) bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  else if (smallInARow >= SMALL_RUN && bytes.length > INITIAL_BYTES) {
+    bytes = Buffer.allocUnsafeSlow(bytes.length / 2);
+    smallInARow = 0;
+  }
+}

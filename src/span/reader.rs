@@ -1,0 +1,290 @@
+//! Reads what `shim/bytes.ts` writes: a structure of tagged bytes, and the long texts that it refers to, one after the
+//! other. What stands there may be anything, for this never trusts it: there is an error, and no panic.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::Unreadable;
+use crate::payload::{push_json_string, well_formed};
+use crate::wire::time::iso;
+
+/// The tags, as `shim/bytes.ts` numbers them.
+pub(super) mod tag {
+    pub const END: u8 = 0;
+    pub const NULL: u8 = 1;
+    pub const FALSE: u8 = 2;
+    pub const TRUE: u8 = 3;
+    pub const INT: u8 = 4;
+    pub const LONG: u8 = 5;
+    pub const DECIMAL: u8 = 6;
+    pub const SHORT_ASCII: u8 = 7;
+    pub const SHORT_UTF16: u8 = 8;
+    pub const TEXT: u8 = 9;
+    pub const JSON_TEXT: u8 = 10;
+    pub const ARRAY: u8 = 11;
+    pub const OBJECT: u8 = 12;
+    pub const DATE: u8 = 13;
+}
+/// How a long text is written.
+pub(super) const UTF8: u8 = 1;
+pub(super) const UTF16: u8 = 2;
+
+/// The shim writes no deeper (`MAX_DEPTH` in `shim/snapshot.ts`, and the field itself).
+const MAX_DEPTH: usize = 40;
+/// The largest whole number that a double holds for sure.
+const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
+
+/// Reads one envelope, from its start to its end.
+pub(super) struct Reader<'a> {
+    structure: &'a [u8],
+    at: usize,
+    /// Those that were not read yet.
+    texts: &'a [u8],
+}
+
+type Read<T> = Result<T, Unreadable>;
+
+impl<'a> Reader<'a> {
+    pub fn new(envelope: &'a [u8]) -> Read<Self> {
+        let split = |bytes: &'a [u8]| {
+            let (head, rest) = bytes.split_first_chunk::<4>()?;
+            rest.split_at_checked(usize::try_from(u32::from_le_bytes(*head)).ok()?)
+        };
+        let (structure, texts) = split(envelope).ok_or(Unreadable { at: 0 })?;
+        Ok(Reader { structure, at: 0, texts })
+    }
+
+    /// That it cannot be read from here.
+    pub fn unreadable(&self) -> Unreadable {
+        Unreadable { at: self.at }
+    }
+
+    /// The next field's number; nothing at the end.
+    pub fn field(&mut self) -> Read<Option<u8>> {
+        let field = self.byte()?;
+        Ok((field != tag::END).then_some(field))
+    }
+
+    pub fn text(&mut self) -> Read<Cow<'a, str>> {
+        let tag = self.byte()?;
+        self.text_of(tag)
+    }
+
+    pub fn whole(&mut self) -> Read<i64> {
+        match self.byte()? {
+            tag::INT => Ok(i64::from(self.int()?)),
+            tag::LONG => self.long(),
+            _ => Err(self.unreadable()),
+        }
+    }
+
+    pub fn boolean(&mut self) -> Read<bool> {
+        match self.byte()? {
+            tag::FALSE => Ok(false),
+            tag::TRUE => Ok(true),
+            _ => Err(self.unreadable()),
+        }
+    }
+
+    /// An array of texts.
+    pub fn texts(&mut self) -> Read<Vec<Cow<'a, str>>> {
+        self.expect(tag::ARRAY)?;
+        let mut texts = Vec::new();
+        loop {
+            match self.byte()? {
+                tag::END => return Ok(texts),
+                tag => texts.push(self.text_of(tag)?),
+            }
+        }
+    }
+
+    /// The scalars of an object, by their names.
+    pub fn scalars(&mut self) -> Read<Map<String, Value>> {
+        self.expect(tag::OBJECT)?;
+        let mut scalars = Map::new();
+        loop {
+            let name = match self.byte()? {
+                tag::END => return Ok(scalars),
+                tag => self.text_of(tag)?,
+            };
+            let scalar = match self.byte()? {
+                tag::FALSE => Some(Value::Bool(false)),
+                tag::TRUE => Some(Value::Bool(true)),
+                tag::INT => Some(self.int()?.into()),
+                tag::LONG => Some(self.long()?.into()),
+                tag @ (tag::SHORT_ASCII | tag::SHORT_UTF16 | tag::TEXT) => {
+                    Some(Value::String(self.text_of(tag)?.into_owned()))
+                }
+                tag => {
+                    let mut text = String::new();
+                    self.push(tag, &mut text, 0)?;
+                    serde_json::from_str(&text).ok().filter(Value::is_number)
+                }
+            };
+            if let Some(scalar) = scalar {
+                scalars.insert(name.into_owned(), scalar);
+            }
+        }
+    }
+
+    /// The JSON text of any value, as `JSON.stringify` would write it.
+    pub fn json(&mut self) -> Read<String> {
+        let mut out = String::new();
+        let tag = self.byte()?;
+        self.push(tag, &mut out, 0)?;
+        Ok(out)
+    }
+
+    /// Writes the JSON text of the value whose `tag` was read.
+    fn push(&mut self, tag: u8, out: &mut String, depth: usize) -> Read<()> {
+        match tag {
+            tag::NULL => out.push_str("null"),
+            tag::FALSE => out.push_str("false"),
+            tag::TRUE => out.push_str("true"),
+            tag::INT => push_number(out, i64::from(self.int()?)),
+            tag::LONG => push_number(out, self.long()?),
+            tag::DECIMAL => out.push_str(self.decimal()?),
+            tag::DATE => push_json_string(out, &iso(self.long()?)),
+            tag::JSON_TEXT => {
+                let text = self.long_text()?;
+                let text = well_formed(&text);
+                serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|_| self.unreadable())?;
+                out.push_str(&text);
+            }
+            tag::ARRAY | tag::OBJECT if depth >= MAX_DEPTH => return Err(self.unreadable()),
+            tag::ARRAY => self.push_items(out, depth + 1)?,
+            tag::OBJECT => self.push_members(out, depth + 1)?,
+            _ => push_json_string(out, &self.text_of(tag)?),
+        }
+        Ok(())
+    }
+
+    fn push_items(&mut self, out: &mut String, depth: usize) -> Read<()> {
+        out.push('[');
+        let mut first = true;
+        loop {
+            let tag = self.byte()?;
+            if tag == tag::END {
+                break;
+            }
+            if !std::mem::replace(&mut first, false) {
+                out.push(',');
+            }
+            self.push(tag, out, depth)?;
+        }
+        out.push(']');
+        Ok(())
+    }
+
+    fn push_members(&mut self, out: &mut String, depth: usize) -> Read<()> {
+        out.push('{');
+        let mut first = true;
+        loop {
+            let tag = self.byte()?;
+            if tag == tag::END {
+                break;
+            }
+            if !std::mem::replace(&mut first, false) {
+                out.push(',');
+            }
+            push_json_string(out, &self.text_of(tag)?);
+            out.push(':');
+            let tag = self.byte()?;
+            self.push(tag, out, depth)?;
+        }
+        out.push('}');
+        Ok(())
+    }
+
+    fn text_of(&mut self, tag: u8) -> Read<Cow<'a, str>> {
+        match tag {
+            tag::SHORT_ASCII => Ok(Cow::Borrowed(self.short_ascii()?)),
+            tag::SHORT_UTF16 => {
+                let units = usize::from(self.byte()?);
+                Ok(Cow::Owned(utf16(self.take(2 * units)?)))
+            }
+            tag::TEXT => self.long_text(),
+            _ => Err(self.unreadable()),
+        }
+    }
+
+    fn short_ascii(&mut self) -> Read<&'a str> {
+        let length = usize::from(self.byte()?);
+        let bytes = self.take(length)?;
+        std::str::from_utf8(bytes).map_err(|_| self.unreadable())
+    }
+
+    fn decimal(&mut self) -> Read<&'a str> {
+        let text = self.short_ascii()?;
+        let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+            && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        // What surrounds a number in JSON text is no part of it.
+        if is_number && !text.ends_with(|last: char| last.is_ascii_whitespace()) {
+            Ok(text)
+        } else {
+            Err(self.unreadable())
+        }
+    }
+
+    fn long_text(&mut self) -> Read<Cow<'a, str>> {
+        let split = |texts: &'a [u8]| {
+            let (kind, rest) = texts.split_first()?;
+            let (length, rest) = rest.split_first_chunk::<4>()?;
+            let (text, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+            Some((*kind, text, rest))
+        };
+        let (kind, text, rest) = split(self.texts).ok_or(self.unreadable())?;
+        self.texts = rest;
+        match kind {
+            UTF8 => Ok(String::from_utf8_lossy(text)),
+            UTF16 if text.len() % 2 == 0 => Ok(Cow::Owned(utf16(text))),
+            _ => Err(self.unreadable()),
+        }
+    }
+
+    fn int(&mut self) -> Read<i32> {
+        Ok(i32::from_le_bytes(self.chunk()?))
+    }
+
+    fn long(&mut self) -> Read<i64> {
+        let number = f64::from_le_bytes(self.chunk()?);
+        let is_whole = number.fract() == 0.0 && number.abs() <= MAX_SAFE;
+        if is_whole { Ok(number as i64) } else { Err(self.unreadable()) }
+    }
+
+    fn expect(&mut self, tag: u8) -> Read<()> {
+        if self.byte()? == tag { Ok(()) } else { Err(self.unreadable()) }
+    }
+
+    fn byte(&mut self) -> Read<u8> {
+        let byte = self.structure.get(self.at).copied().ok_or(self.unreadable())?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn chunk<const N: usize>(&mut self) -> Read<[u8; N]> {
+        let bytes = self.take(N)?;
+        bytes.try_into().map_err(|_| self.unreadable())
+    }
+
+    fn take(&mut self, length: usize) -> Read<&'a [u8]> {
+        let end = self.at + length;
+        let bytes = self.structure.get(self.at..end).ok_or(self.unreadable())?;
+        self.at = end;
+        Ok(bytes)
+    }
+}
+
+fn push_number(out: &mut String, number: i64) {
+    use std::fmt::Write;
+    let _ = write!(out, "{number}");
+}
+
+/// Half of a surrogate pair becomes U+FFFD.
+fn utf16(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let units = bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+    text.extend(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    text
+}
