@@ -1,6 +1,7 @@
 //! One finished span becomes the bytes that stand for it on the wire.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -21,6 +22,9 @@ const WORST_ESCAPE: usize = 6;
 const NAMES: usize = 160;
 /// Content in the attributes of a manual span, as JSON text (`spans.md`, "Manual spans").
 const MANUAL_CONTENT: [&str; 2] = ["input", "output"];
+/// Content of the other spans (`wire.md`).
+const CONTENT: [&str; 2] = ["fallom.raw.request", "fallom.raw.response"];
+const TRUNCATED_BYTES: &str = "fallom.truncated_bytes";
 
 /// Why a span has no bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,15 +72,15 @@ impl Encoder {
         }
         let (budget, cut) =
             if may_be_long { budget(&mut wire, content.len(), max_span_bytes)? } else { (usize::MAX, 0) };
-        let cut = cut + content.put(&mut wire.attributes, manual, is_agent, budget);
+        let fitted = content.fit(is_agent, budget);
+        let cut = cut + fitted.truncated_bytes;
         if cut > 0 {
-            wire.attributes.insert("fallom.truncated_bytes".to_owned(), cut.into());
             let message =
                 format!("{cut} bytes of a span were cut to fit into maxSpanBytes ({max_span_bytes})");
             let (kind, message) = (diagnostics::Kind::Truncated, message.into());
             diagnostics::report(Event { kind, message, count: 1, reason: None });
         }
-        let bytes = serde_json::to_vec(&wire).map_err(|_| EncodeError::TooLarge)?;
+        let bytes = written(wire, &fitted, manual, cut).ok_or(EncodeError::TooLarge)?;
         if bytes.len() > max_span_bytes { Err(EncodeError::TooLarge) } else { Ok(bytes) }
     }
 
@@ -151,27 +155,48 @@ impl Texts {
     /// `input` and `output` of a manual span stand among its attributes, as JSON text that nothing has read yet.
     fn take_manual(&mut self, attributes: &mut Map<String, Value>) {
         let mut take = |name: &str| match attributes.shift_remove(name)? {
-            Value::String(text) => Some(payload::prepare(&text).into_owned()),
+            Value::String(text) => Some(match payload::prepare(&text) {
+                Cow::Borrowed(_) => text,
+                Cow::Owned(prepared) => prepared,
+            }),
             other => Some(other.to_string()),
         };
         self.request = take(MANUAL_CONTENT[0]);
         self.response = take(MANUAL_CONTENT[1]);
     }
 
-    /// Puts what fits among the attributes; says how many bytes were cut.
-    fn put(&self, attributes: &mut Map<String, Value>, manual: bool, is_agent: bool, budget: usize) -> u64 {
+    fn fit(&self, is_agent: bool, budget: usize) -> Fitted<'_> {
         let content = Content { request: self.request.as_deref(), response: self.response.as_deref() };
-        let Fitted { request, response, truncated_bytes } =
-            if is_agent { payload::fit_agent(content, budget) } else { payload::fit_tool(content, budget) };
-        let [request_name, response_name] =
-            if manual { MANUAL_CONTENT } else { ["fallom.raw.request", "fallom.raw.response"] };
-        for (name, text) in [(request_name, request), (response_name, response)] {
-            if let Some(text) = text {
-                attributes.insert(name.to_owned(), Value::String(text.into_owned()));
-            }
-        }
-        truncated_bytes
+        if is_agent { payload::fit_agent(content, budget) } else { payload::fit_tool(content, budget) }
     }
+}
+
+/// The span's JSON. Its content, which is nearly all of it, goes from one text into the other, behind its attributes.
+fn written(mut wire: WireSpan, content: &Fitted, manual: bool, cut: u64) -> Option<Vec<u8>> {
+    let names = if manual { MANUAL_CONTENT } else { CONTENT };
+    let texts: Vec<(&str, &str)> =
+        names.into_iter().zip([&content.request, &content.response]).filter_map(with_text).collect();
+    for name in texts.iter().map(|(name, _)| *name).chain((cut > 0).then_some(TRUNCATED_BYTES)) {
+        wire.attributes.shift_remove(name);
+    }
+    let mut out = serde_json::to_string(&wire).ok()?;
+    let length: usize = texts.iter().map(|(name, text)| name.len() + payload::encoded_len(text)).sum();
+    out.reserve_exact(length + NAMES);
+    // The attributes stand last, and there is always one.
+    out.truncate(out.strip_suffix("}}")?.len());
+    for (name, text) in texts {
+        let _ = write!(out, ",\"{name}\":");
+        payload::push_json_string(&mut out, text);
+    }
+    if cut > 0 {
+        let _ = write!(out, ",\"{TRUNCATED_BYTES}\":{cut}");
+    }
+    out.push_str("}}");
+    Some(out.into_bytes())
+}
+
+fn with_text<'t>((name, text): (&'t str, &'t Option<Cow<str>>)) -> Option<(&'t str, &'t str)> {
+    Some((name, text.as_deref()?))
 }
 
 /// The span without its content.

@@ -7,6 +7,7 @@
 //! (`flush`). With a spool, a span is on disk before it is sent, and may stay there when memory has no room for it.
 
 mod batch;
+mod body;
 mod disk;
 mod encode;
 mod flush;

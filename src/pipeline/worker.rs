@@ -47,6 +47,7 @@ impl Pipeline {
             settings: RwLock::new(settings),
             http,
             encoder,
+            bodies: Mutex::default(),
         });
         runtime.spawn(keep_running(Arc::clone(&shared)));
         Pipeline { shared }
@@ -191,7 +192,8 @@ fn send_due(shared: &Arc<Shared>) {
 }
 
 async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form: Form) {
-    let post = Post { form, body: body_of(&unit), timeout: settings.transport.timeout };
+    let (body, encoding) = shared.bodies.lock().of(&unit.spans, form.encoding);
+    let post = Post { ndjson: form.ndjson, body, encoding, timeout: settings.transport.timeout };
     let begun = Instant::now();
     let (answer, bytes) = shared.http.post_spans(&settings.traces, post).await;
     debug(|| {
@@ -204,19 +206,6 @@ async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form
     }
     settle(&shared, &settings, unit, form, answer);
     shared.wake.now();
-}
-
-/// One object, or one a line. A single object is a line of NDJSON, too.
-fn body_of(unit: &Unit) -> Vec<u8> {
-    let length = unit.spans.iter().map(|span| span.held.wire_len() + 1).sum();
-    let mut body = Vec::with_capacity(length);
-    for (at, span) in unit.spans.iter().enumerate() {
-        if at > 0 {
-            body.push(b'\n');
-        }
-        body.extend_from_slice(&span.held.wire());
-    }
-    body
 }
 
 /// What the server's answer means for the spans of the request.
