@@ -7,18 +7,19 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const MAX_INSTALLED_BYTES = 8 * 1024 * 1024;
+const MAX_INSTALLED_BYTES = 6 * 1024 * 1024;
 const EXPORTS = [
   "FallomSession",
   "FallomSpan",
@@ -90,7 +91,7 @@ before(
 
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test("what is installed is the package and its addon, below 8 MB, and no dependency", { skip }, (t) => {
+test("what is installed is the package and its addon, below 6 MB, and no dependency", { skip }, (t) => {
   assert.deepEqual(
     readdirSync(join(app, "node_modules")).filter((name) => !name.startsWith(".")),
     ["@fallom"],
@@ -127,6 +128,26 @@ test("import and require give the same, of one instance", { skip }, () => {
     "stats",
     "trace",
   ]);
+});
+
+test("a process that only loads the package reads one file, no core, and no module of Node's that takes time", {
+  skip,
+}, () => {
+  const script = `
+    const there = new Set(process.moduleLoadList);
+    require("@fallom/trace");
+    const builtin = process.moduleLoadList.filter((name) => !there.has(name));
+    console.log(JSON.stringify({ files: Object.keys(require.cache), builtin }));`;
+  const { files, builtin } = JSON.parse(node(["-e", script]));
+  assert.deepEqual(
+    files.map((file) => relative(realpathSync(installed), file)),
+    [join("dist", "index.js")],
+  );
+  const slow = /^NativeModule (crypto|http|https|net|stream|tls|perf_hooks|worker_threads|url|zlib)$/;
+  assert.deepEqual(
+    builtin.filter((name) => slow.test(name)),
+    [],
+  );
 });
 
 test("without the platform's package the application runs untraced, warned once", { skip }, () => {

@@ -125,9 +125,9 @@ fn start(settings: Settings, initialized: bool) -> Option<Arc<Core>> {
 }
 
 impl Core {
-    fn start(settings: Settings, initialized: bool) -> Result<Self, String> {
-        let http = Arc::new(Http::new(settings.extra_ca_certs.as_deref())?);
-        let runtime = spawn_runtime().map_err(|error| error.to_string())?;
+    fn start(settings: Settings, initialized: bool) -> std::io::Result<Self> {
+        let http = Arc::new(Http::new(settings.extra_ca_certs.clone()));
+        let runtime = spawn_runtime()?;
         diagnostics::when_held_back(|| HELD_BACK.notify_one());
         runtime.spawn(say_held_back());
         let settings = Arc::new(settings);

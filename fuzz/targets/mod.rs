@@ -7,6 +7,7 @@
 mod answers;
 mod catalog;
 mod content;
+mod envelope;
 mod http;
 mod settings;
 mod span;
@@ -15,10 +16,11 @@ mod spool;
 pub type Target = fn(&[u8]);
 
 /// By the name of the folder of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("answers", answers::target),
     ("catalog", catalog::target),
     ("content", content::target),
+    ("envelope", envelope::target),
     ("http", http::target),
     ("settings", settings::target),
     ("span", span::target),

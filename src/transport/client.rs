@@ -1,6 +1,6 @@
 //! The one HTTP client of the process.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,35 +46,40 @@ pub enum Fetched {
 
 /// The client, and what its answers taught it.
 pub struct Http {
-    client: reqwest::Client,
+    /// Built with the first request, on the core's thread: what the operating system says of proxies and a file of
+    /// certificates take time that the event loop would wait for.
+    client: OnceLock<Result<reqwest::Client, String>>,
+    extra_ca_certs: Option<String>,
     pub negotiation: Negotiation,
 }
 
 impl Http {
     /// Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`); roots are Mozilla's, as in Node, and those
     /// in the file `extra_ca_certs`.
-    ///
+    pub fn new(extra_ca_certs: Option<String>) -> Self {
+        Http { client: OnceLock::new(), extra_ca_certs, negotiation: Negotiation::default() }
+    }
+
     /// # Errors
     /// A text, if TLS could not be set up.
-    pub fn new(extra_ca_certs: Option<&str>) -> Result<Self, String> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(extra_ca_certs)?)
-            .user_agent(SDK)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| describe(&error))?;
-        Ok(Http { client, negotiation: Negotiation::default() })
+    fn client(&self) -> Result<&reqwest::Client, String> {
+        let built = self.client.get_or_init(|| {
+            build(self.extra_ca_certs.as_deref()).inspect_err(|reason| {
+                warn_once(&format!("No request can be sent, since TLS could not be set up: {reason}"));
+            })
+        });
+        built.as_ref().map_err(Clone::clone)
     }
 
     /// Sends spans. Also gives the bytes that the body had on the wire.
     pub async fn post_spans(&self, traces: &Endpoint, post: Post) -> (Answer, u64) {
         let url = format!("{}/v1/traces", traces.url);
         let bytes = post.body.len() as u64;
-        let mut request = self
-            .client
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(reason) => return (Answer::none(reason), 0),
+        };
+        let mut request = client
             .post(url)
             .timeout(post.timeout)
             .headers(bearer(traces))
@@ -112,7 +117,7 @@ impl Http {
     ) -> Result<Fetched, String> {
         let read = async {
             let request = self
-                .client
+                .client()?
                 .get(format!("{}{path}", endpoint.url))
                 .headers(bearer(endpoint))
                 .header(ACCEPT, "application/json");
@@ -140,8 +145,8 @@ impl Http {
 
     /// Posts one JSON object whose loss is bearable; nothing is retried.
     pub async fn post_json(&self, endpoint: &Endpoint, path: &str, body: Vec<u8>, timeout: Duration) {
-        let sent = self
-            .client
+        let Ok(client) = self.client() else { return };
+        let sent = client
             .post(format!("{}{path}", endpoint.url))
             .timeout(timeout)
             .headers(bearer(endpoint))
@@ -195,6 +200,18 @@ fn describe(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+fn build(extra_ca_certs: Option<&str>) -> Result<reqwest::Client, String> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(extra_ca_certs)?)
+        .user_agent(SDK)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE)
+        .tcp_nodelay(true)
+        .build()
+        .map_err(|error| describe(&error))
 }
 
 /// rustls with ring and Mozilla's roots: a slim container has no certificates of its own.
