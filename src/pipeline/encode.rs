@@ -1,9 +1,9 @@
 //! One finished span becomes the bytes that stand for it on the wire.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::diagnostics::{self, Event, debug};
@@ -24,6 +24,8 @@ const NAMES: usize = 160;
 const MANUAL_CONTENT: [&str; 2] = ["input", "output"];
 /// Content of the other spans (`wire.md`).
 const CONTENT: [&str; 2] = ["fallom.raw.request", "fallom.raw.response"];
+/// Room that is kept.
+const MOST_ROOM: usize = 64 * 1024;
 const TRUNCATED_BYTES: &str = "fallom.truncated_bytes";
 
 /// Why a span has no bytes.
@@ -47,11 +49,13 @@ impl std::fmt::Display for EncodeError {
 /// Writes spans, and links them to their prompts.
 pub struct Encoder {
     linking: Arc<Linking>,
+    /// The span without its content, until it is known how long it is with it.
+    room: Mutex<Vec<u8>>,
 }
 
 impl Encoder {
     pub fn new(linking: Arc<Linking>) -> Self {
-        Encoder { linking }
+        Encoder { linking, room: Mutex::default() }
     }
 
     /// The wire's JSON of an envelope (see [`FinishedSpan`]), at most `max_span_bytes` long.
@@ -80,8 +84,33 @@ impl Encoder {
             let (kind, message) = (diagnostics::Kind::Truncated, message.into());
             diagnostics::report(Event { kind, message, count: 1, reason: None });
         }
-        let bytes = written(wire, &fitted, manual, cut).ok_or(EncodeError::TooLarge)?;
+        let bytes = self.written(wire, &fitted, manual, cut).ok_or(EncodeError::TooLarge)?;
         if bytes.len() > max_span_bytes { Err(EncodeError::TooLarge) } else { Ok(bytes) }
+    }
+
+    /// The span's JSON. Its content, which is nearly all of it, goes from one text into the other, behind its attributes.
+    fn written(&self, mut wire: WireSpan, content: &Fitted, manual: bool, cut: u64) -> Option<Vec<u8>> {
+        let names = if manual { MANUAL_CONTENT } else { CONTENT };
+        let texts = || names.into_iter().zip([&content.request, &content.response]).filter_map(with_text);
+        for name in texts().map(|(name, _)| name).chain((cut > 0).then_some(TRUNCATED_BYTES)) {
+            wire.attributes.shift_remove(name);
+        }
+        let mut room = self.room.lock();
+        room.clear();
+        serde_json::to_writer(&mut *room, &wire).ok()?;
+        // The attributes stand last, and there is always one.
+        let rest = str::from_utf8(&room).ok()?.strip_suffix("}}")?;
+        let cut = if cut > 0 { format!(",\"{TRUNCATED_BYTES}\":{cut}") } else { String::new() };
+        let length: usize = texts().map(|(name, text)| name.len() + 4 + payload::encoded_len(text)).sum();
+        let mut out = String::with_capacity(rest.len() + length + cut.len() + 2);
+        out.push_str(rest);
+        for (name, text) in texts() {
+            out.extend([",\"", name, "\":"]);
+            payload::push_json_string(&mut out, text);
+        }
+        out.extend([&cut, "}}"]);
+        room.shrink_to(MOST_ROOM);
+        Some(out.into_bytes())
     }
 
     fn link(&self, span: &FinishedSpan) -> PromptLink {
@@ -169,30 +198,6 @@ impl Texts {
         let content = Content { request: self.request.as_deref(), response: self.response.as_deref() };
         if is_agent { payload::fit_agent(content, budget) } else { payload::fit_tool(content, budget) }
     }
-}
-
-/// The span's JSON. Its content, which is nearly all of it, goes from one text into the other, behind its attributes.
-fn written(mut wire: WireSpan, content: &Fitted, manual: bool, cut: u64) -> Option<Vec<u8>> {
-    let names = if manual { MANUAL_CONTENT } else { CONTENT };
-    let texts: Vec<(&str, &str)> =
-        names.into_iter().zip([&content.request, &content.response]).filter_map(with_text).collect();
-    for name in texts.iter().map(|(name, _)| *name).chain((cut > 0).then_some(TRUNCATED_BYTES)) {
-        wire.attributes.shift_remove(name);
-    }
-    let mut out = serde_json::to_string(&wire).ok()?;
-    let length: usize = texts.iter().map(|(name, text)| name.len() + payload::encoded_len(text)).sum();
-    out.reserve_exact(length + NAMES);
-    // The attributes stand last, and there is always one.
-    out.truncate(out.strip_suffix("}}")?.len());
-    for (name, text) in texts {
-        let _ = write!(out, ",\"{name}\":");
-        payload::push_json_string(&mut out, text);
-    }
-    if cut > 0 {
-        let _ = write!(out, ",\"{TRUNCATED_BYTES}\":{cut}");
-    }
-    out.push_str("}}");
-    Some(out.into_bytes())
 }
 
 fn with_text<'t>((name, text): (&'t str, &'t Option<Cow<str>>)) -> Option<(&'t str, &'t str)> {
