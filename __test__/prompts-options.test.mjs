@@ -204,6 +204,8 @@ describe("getSync and preload", () => {
     resultOf(await runProgram(child(body, { options: optionsFor(server, more) })));
 
   test("before anything is loaded getSync throws and says what to do, after preload it answers", async () => {
+    // However late the program goes on after init, nothing is loaded then.
+    await server.setFaults([{ path: "/", method: "GET", delay_ms: 500 }]);
     const said = await run(async ({ init, prompts, models, options }) => {
       const attempt = (ask) => {
         try {
@@ -221,6 +223,7 @@ describe("getSync and preload", () => {
       const loaded = await Promise.all([prompts.preload(), models.preload()]);
       return [...before, ...loaded, prompts.getSync("plain").system, models.getSync("chat", "s")];
     });
+    await server.setFaults([]);
     assert.match(said[0], /^Error: Call fallom\.init\(\{ apiKey \}\) before/);
     assert.match(said[1], /^Error: Prompt 'plain' not found\..* await prompts\.preload\(\) before\./);
     assert.match(said[2], /^Error: Config 'chat' not found\..* await models\.preload\(\) before/);

@@ -1,15 +1,33 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+// What tracing and reading cost, side by side with the field: npm run bench
+// (after `npm run build` and `npm ci --prefix bench --ignore-scripts`)
+//
+//   npm run bench -- a c                 only these rows
+//   npm run bench -- a --only "20 KB"    only lines that hold this
+//   npm run bench -- a --peers langfuse  only these peers; `--peers none` for our own figures
+//   npm run bench -- --rounds 3          fewer rounds than usual
+//   npm run bench -- --nodes 20,24,26    on these Nodes, one after the other, and then beside each other
+//
+// Contestants take turns, each in a process of its own; figures are medians over the rounds. Trust the ratios.
+//
+//   rows/      what is measured, a file for each row: its lines and bounds, and the work of a contestant
+//   peers/     who takes part, a file for each: how its own user traces an agent with it
+//   support/   the sink that all of them send to, the recorded run that they trace, clocks, the table
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { nodeBinary } from "../scripts/nodes.mjs";
 import { checkBuild } from "./support/build.mjs";
-import { boundsTable, section } from "./support/table.mjs";
+import { beside, boundsTable, section } from "./support/table.mjs";
 
+const PROGRAM = fileURLToPath(import.meta.url);
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 /** The module of each row. */
-const ROWS = { a: "a", f: "start", g: "start", h: "h" };
+const ROWS = { a: "a", b: "b", c: "c", d: "d", e: "e", i: "i", f: "start", g: "start", h: "h" };
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
@@ -39,6 +57,19 @@ async function main() {
   write({ rows, bounds });
 }
 
+/** Each of them does the whole of it, in a process of its own. */
+async function onNodes(majors) {
+  const results = [];
+  for (const major of majors) {
+    const out = join(RESULTS, `node-${major}.json`);
+    const { nodes, ...others } = given;
+    const flags = Object.entries({ ...others, out }).flatMap(([name, value]) => [`--${name}`, value]);
+    execFileSync(await nodeBinary(major), [PROGRAM, ...positionals, ...flags], { stdio: "inherit" });
+    results.push(JSON.parse(readFileSync(out, "utf8")));
+  }
+  console.log(`\n${beside(results)}`);
+}
+
 async function measured(letter, options) {
   const row = await rowOf(letter);
   const lines = [];
@@ -48,9 +79,11 @@ async function measured(letter, options) {
   }
   process.stderr.write("\r");
   console.log(`\n${section(row, lines)}`);
-  const value = (what, name) => lines.find((line) => line.what === what)?.values[name];
-  const bounds = row.bounds(value).map((bound) => ({ row: letter, ...bound }));
-  return { row: letter, lines, bounds };
+  const of = (what) => lines.find((line) => line.what === what);
+  const value = (what, name) => of(what)?.values[name];
+  const lost = (what, name) => of(what)?.lost[name];
+  const bounds = row.bounds(value, lost).map((bound) => ({ row: letter, ...bound }));
+  return { row: letter, less: row.less, lines, bounds };
 }
 
 async function rowOf(letter) {

@@ -7,7 +7,7 @@ import { traced } from "./traced.mjs";
 
 export function start({ url, compress, queue }) {
   // It has no options of its own for these two, but the SDK below it reads them.
-  process.env.OTEL_BSP_MAX_QUEUE_SIZE = String(queue);
+  if (queue) process.env.OTEL_BSP_MAX_QUEUE_SIZE = String(queue);
   process.env.OTEL_EXPORTER_OTLP_COMPRESSION = compress ? "gzip" : "none";
   const processor = new LangfuseSpanProcessor({ publicKey: "pk", secretKey: "sk", baseUrl: url });
   const provider = new BasicTracerProvider({ spanProcessors: [processor] });

@@ -4,7 +4,7 @@ import { Client, RunTree } from "langsmith";
 import { traced } from "./traced.mjs";
 
 export async function start({ url, compress }) {
-  if (!compress) process.env.LANGSMITH_DISABLE_RUN_COMPRESSION = "true";
+  if (compress === false) process.env.LANGSMITH_DISABLE_RUN_COMPRESSION = "true";
   const client = new Client({ apiUrl: url, apiKey: "bench" });
   const begin = (run, _inputs) => {
     const posted = run.postRun();

@@ -24,8 +24,11 @@ export function start({ url }) {
     };
   };
   return {
-    observability,
     generate: traced(agent),
+    async adopt(agent) {
+      const { Mastra } = await import("@mastra/core/mastra");
+      return new Mastra({ agents: { support: agent }, observability, logger: false }).getAgent("support");
+    },
     span: (input, output) => tracing.startSpan({ type: "agent_run", name: "answer", input }).end({ output }),
     flush: () => tracing.flush(),
     shutdown: () => observability.shutdown(),

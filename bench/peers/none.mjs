@@ -1,5 +1,7 @@
 // The floors: no tracing; and one JSON.stringify, of what is kept of the run or of all that Mastra gives. What is
-// turned into text is picked before, so this is the stringify alone.
+// turned into text of a recorded run is picked before, so this is the stringify alone.
+
+import { picked } from "../support/record.mjs";
 
 const nothing = async () => {};
 const floor = (generate) => ({ generate, span: () => {}, flush: nothing, shutdown: nothing });
@@ -12,7 +14,7 @@ export const start = () => floor(bare);
 export const startKept = () =>
   floor(async (agent, messages, options, kept) => {
     const result = await bare(agent, messages, options);
-    text = JSON.stringify(kept);
+    text = JSON.stringify(kept ?? { request: messages, response: picked(result) });
     return result;
   });
 

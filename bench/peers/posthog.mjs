@@ -7,7 +7,7 @@ import { traced } from "./traced.mjs";
 export function start({ url, compress, queue }) {
   const options = {
     host: url,
-    disableCompression: !compress,
+    disableCompression: compress === false,
     maxQueueSize: queue,
     enableExceptionAutocapture: false,
   };

@@ -1,13 +1,15 @@
 // (a) What tracing adds to an agent's call: busy time of the event loop, and CPU. The agent plays back a recorded run.
 
 import { OTHERS } from "../peers/index.mjs";
-import { clock, collectGarbage, median, rest, turn } from "../support/clock.mjs";
-import { compete } from "../support/crew.mjs";
+import { median } from "../support/clock.mjs";
+import { compete, lostOf } from "../support/crew.mjs";
 import { fresh, open, picked, playing, record } from "../support/record.mjs";
+import { generateAll } from "./calls.mjs";
+import { measureReal, REAL } from "./real.mjs";
 
 const KB = 1024;
 const MB = 1024 * KB;
-const ROUNDS = 11;
+const ROUNDS = 7;
 /** A round takes about so many bytes of results, so that a batch is worth sending. */
 const ROUND_BYTES = 48 * MB;
 const MOST_CALLS = 500;
@@ -15,7 +17,7 @@ const MOST_CALLS = 500;
 const RAISED = { maxSpanBytes: 16 * MB, maxQueueBytes: 256 * MB };
 const FLOORS = ["kept", "whole"];
 
-/** @typedef {{ what: string, run: import("../support/record.mjs").What, raised?: boolean }} Case */
+/** @typedef {{ what: string, run: import("../support/agent.mjs").What, raised?: boolean }} Case */
 
 const payloads = [
   ["2 KB", 2 * KB],
@@ -49,26 +51,25 @@ export const row = {
   less: true,
   async *lines({ only, rounds = ROUNDS, peers = OTHERS }) {
     for (const one of CASES.filter(({ what }) => only(what))) yield* await measure(one, rounds, peers);
+    for (const one of REAL.filter(({ what }) => only(what)))
+      yield* await measureReal(one, FIELDS, rounds, peers);
   },
-  bounds: (value) => [
-    {
-      what: "20 KB: event loop / stringify kept",
-      figure: value("20 KB, ASCII: event loop", "fallom") / value("20 KB, ASCII: event loop", "kept"),
-      most: 0.6,
-    },
-    {
-      what: "20 tool steps: event loop / stringify result",
-      figure: value("20 tool steps: event loop", "fallom") / value("20 tool steps: event loop", "whole"),
-      most: 0.08,
-    },
-    ...["20 KB, ASCII", "20 tool steps"].map((what) => ({
-      what: `${what}: event loop of the best peer / ours`,
-      figure:
-        Math.min(...OTHERS.map((peer) => value(`${what}: event loop`, peer) ?? Number.POSITIVE_INFINITY)) /
-        value(`${what}: event loop`, "fallom"),
-      least: 5,
-    })),
-  ],
+  bounds(value) {
+    const [loop, thread] = FIELDS.map(({ what }) => what);
+    const over = (what, floor) => (kind) =>
+      value(`${what}: ${kind}`, "fallom") / value(`${what}: ${kind}`, floor);
+    const ahead = (what) => (kind) => {
+      const theirs = OTHERS.map((peer) => value(`${what}: ${kind}`, peer)).filter(Number.isFinite);
+      return Math.min(...theirs) / value(`${what}: ${kind}`, "fallom");
+    };
+    const bound = (what, of, limit) => ({ what, figure: of(loop), byThread: of(thread), ...limit });
+    return [
+      bound("20 KB: event loop / stringify kept", over("20 KB, ASCII", "kept"), { most: 0.6 }),
+      bound("20 tool steps: event loop / stringify result", over("20 tool steps", "whole"), { most: 0.08 }),
+      bound("20 KB: event loop of the best peer / ours", ahead("20 KB, ASCII"), { least: 5 }),
+      bound("20 tool steps: event loop of the best peer / ours", ahead("20 tool steps"), { least: 5 }),
+    ];
+  },
 };
 
 /** In the parent: a line for each kind of time. */
@@ -76,54 +77,40 @@ async function measure({ what, run, raised }, rounds, peers) {
   const recorded = await record(run);
   const { result } = open(recorded);
   const calls = Math.max(3, Math.min(MOST_CALLS, Math.round(ROUND_BYTES / JSON.stringify(result).length)));
-  const figures = await compete({
+  const outcome = await compete({
     row: "a",
     names: ["none", ...FLOORS, "fallom", ...peers],
     work: { recorded: recorded.toString("base64"), calls },
     rounds,
     own: raised && { fallom: { more: RAISED } },
   });
-  return FIELDS.map((field) => line(what, field, figures, calls));
+  return FIELDS.map((field) => line(what, field, outcome, calls));
 }
 
-/** µs a call: those of no tracing, and what each other adds to them. */
-function line(what, { field, what: kind }, figures, calls) {
-  const perCall = (name) => median(figures[name].map((one) => one[field])) * (1000 / calls);
-  const floor = perCall("none");
+/** µs a call: those of no tracing, and what each other adds to them, round by round. */
+function line(what, { field, what: kind }, { figures, notes }, calls) {
+  const perCall = (name) => figures[name].map((one) => (one[field] * 1000) / calls);
+  const none = perCall("none");
+  const added = (name) => median(perCall(name).map((time, round) => time - none[round]));
   const values = Object.fromEntries(
-    Object.keys(figures).map((name) => [name, name === "none" ? floor : perCall(name) - floor]),
+    Object.keys(figures).map((name) => [name, name === "none" ? median(none) : added(name)]),
   );
-  return { what: `${what}: ${kind}`, unit: "µs", values, lost: lostOf(figures) };
+  return { what: `${what}: ${kind}`, unit: "µs", values, lost: lostOf(figures), notes };
 }
-
-/** Spans that did not arrive, by contestant. */
-const lostOf = (figures) =>
-  Object.fromEntries(
-    Object.entries(figures).map(([name, all]) => [
-      name,
-      all.reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0),
-    ]),
-  );
 
 /** In the contestant. */
 export function prepare(peer, { recorded, calls }, name) {
   const run = open(Buffer.from(recorded, "base64"));
-  const traced = name !== "none" && !FLOORS.includes(name);
-  const spansOfCall = traced ? 1 + run.calls.filter(({ name }) => name === "afterToolCall").length : 0;
+  const spansOfCall = isTracer(name)
+    ? 1 + run.calls.filter(({ name }) => name === "afterToolCall").length
+    : 0;
   return async (round) => {
     const made = Array.from({ length: calls }, (_, at) => callOf(fresh(run, round * calls + at)));
-    collectGarbage();
-    await turn();
-    const used = clock();
-    for (const { agent, messages, kept } of made) {
-      await peer.generate(agent, messages, undefined, kept);
-      await turn();
-    }
-    await peer.flush();
-    await rest();
-    return { ...used(), spans: calls * spansOfCall };
+    return { ...(await generateAll(peer, made)), spans: calls * spansOfCall };
   };
 }
+
+const isTracer = (name) => name !== "none" && !FLOORS.includes(name);
 
 function callOf(run) {
   const { messages, result } = run;

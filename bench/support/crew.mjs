@@ -2,7 +2,10 @@
 // what else the machine does meets all of them alike.
 
 import { fork } from "node:child_process";
+import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { PEERS } from "../peers/index.mjs";
+import { median } from "./clock.mjs";
 import { startSink } from "./sink.mjs";
 
 const PROGRAM = fileURLToPath(new URL("../contestant.mjs", import.meta.url));
@@ -15,43 +18,85 @@ const PROGRAM = fileURLToPath(new URL("../contestant.mjs", import.meta.url));
  * @property {number} rounds
  * @property {number} [warmUps]  rounds that do not count
  * @property {import("./sink.mjs").Offer} [offer]  of the sink
+ * @property {boolean} [dead]  nobody listens where the sink should be
  * @property {object} [options]  for the peers
  * @property {Record<string, object>} [own]  for a peer of this name
- * @property {string[]} [flags]  of node
  *
- * Figures of each round, by the contestant's name; `sent` is what the sink got of it.
+ * @typedef {object} Outcome
+ * @property {Record<string, object[]>} figures  of each round, by the contestant's name; `sent` is what the sink got
+ * @property {string[]} notes  which peer could not take part, and why
+ *
  * @param {Plan} plan
- * @returns {Promise<Record<string, object[]>>}
+ * @returns {Promise<Outcome>}
  */
-export async function compete({ row, names, work, rounds, warmUps = 2, offer, options, own, flags }) {
-  const sink = await startSink(offer);
-  const members = [];
+export async function compete({ row, names, work, rounds, warmUps = 2, offer, dead, options, own }) {
+  const sink = dead ? await deadSink() : await startSink(offer);
+  const given = { url: sink.url, queue: 1_000_000, ...options };
+  const all = names.map((name) => start(name, dead));
+  const notes = [];
+  let members = all;
+  const unable = ({ name }, error) => {
+    if (name === "fallom" || isFloor(name)) throw error;
+    members = members.filter((member) => member.name !== name);
+    notes.push(`${PEERS[name].label} cannot do it: ${error.message.split("\n", 1)[0]}`);
+  };
   try {
-    for (const name of names) members.push(start(name, flags));
-    const given = { url: sink.url, compress: offer?.compression ?? true, queue: 1_000_000, ...options };
-    await Promise.all(
-      members.map(({ name, tell }) =>
-        tell("prepare", { name, row, work, options: { ...given, ...own?.[name] } }),
-      ),
-    );
-    const figures = Object.fromEntries(names.map((name) => [name, []]));
-    for (let round = -warmUps; round < rounds; round++) {
-      for (const { name, tell } of rotated(members, round + warmUps)) {
-        const figure = await tell("round", round + warmUps);
-        const sent = await sink.take(figure.spans ?? 0);
-        if (round >= 0) figures[name].push({ ...figure, sent });
+    for (const member of all) {
+      const { name, tell } = member;
+      const told = { name, row, work, options: { ...given, ...own?.[name] } };
+      await tell("prepare", told).catch((error) => unable(member, error));
+    }
+    const figures = Object.fromEntries(members.map(({ name }) => [name, []]));
+    for (let round = 0; round < warmUps + rounds; round++) {
+      for (const member of rotated(members, round)) {
+        const figure = await roundOf(member, round, sink).catch((error) => unable(member, error));
+        if (!figure) delete figures[member.name];
+        else if (round >= warmUps) figures[member.name].push(figure);
       }
     }
-    await Promise.all(members.map(({ tell }) => tell("end")));
-    return figures;
+    // What is not delivered cannot be flushed.
+    if (!dead) await Promise.allSettled(members.map(({ tell }) => tell("end")));
+    return { figures, notes };
   } finally {
-    for (const { child } of members) child.kill("SIGKILL");
+    for (const { child } of all) child.kill("SIGKILL");
     sink.close();
   }
 }
 
-function start(name, flags = []) {
-  const child = fork(PROGRAM, [], { execArgv: flags, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+async function roundOf({ name, tell }, round, sink) {
+  const figure = await tell("round", round);
+  return { ...figure, sent: await sink.take(isFloor(name) ? 0 : figure.spans) };
+}
+
+const isFloor = (name) => PEERS[name].module === "none";
+
+/**
+ * Spans that did not arrive, by contestant; floors send none.
+ * @param {Record<string, object[]>} figures
+ */
+export function lostOf(figures) {
+  const missing = (all) => all.reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0);
+  const tracers = Object.entries(figures).filter(([name]) => !isFloor(name));
+  return Object.fromEntries(tracers.map(([name, all]) => [name, Math.max(0, missing(all))]));
+}
+
+/** The median of something over the rounds, by contestant. */
+export const medians = (figures, of) =>
+  Object.fromEntries(Object.entries(figures).map(([name, all]) => [name, median(all.map(of))]));
+
+/** A port that nobody listens on any more. */
+async function deadSink() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return { url: `http://127.0.0.1:${port}`, take: async () => undefined, close: () => {} };
+}
+
+function start(name, dead = false) {
+  // Of a dead server, some complain at length.
+  const stdio = ["ignore", "ignore", dead ? "ignore" : "inherit", "ipc"];
+  const child = fork(PROGRAM, [], { stdio });
   const tell = (call, argument) =>
     new Promise((resolve, reject) => {
       const gone = (code) => reject(new Error(`${name} ended with ${code}`));

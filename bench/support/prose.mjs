@@ -32,33 +32,45 @@ function vocabulary(syllables) {
   );
 }
 
-const VOCABULARIES = { ascii: vocabulary(SYLLABLES.ascii), wide: vocabulary(SYLLABLES.wide) };
+/** Words to draw from, by rank: one over its rank is how often a word comes. */
+const DRAWS = 2 ** 16;
+const RANKS = Uint16Array.from({ length: DRAWS }, (_, at) => WORDS ** (at / DRAWS) - 1);
+
+/** Of each word, how it stands within a sentence and at its beginning, and its bytes of UTF-8. */
+function forms(words) {
+  return words.map((word) => ({
+    word,
+    capital: word[0].toUpperCase() + word.slice(1),
+    bytes: Buffer.byteLength(word),
+  }));
+}
+
+const VOCABULARIES = {
+  ascii: forms(vocabulary(SYLLABLES.ascii)),
+  wide: forms(vocabulary(SYLLABLES.wide)),
+};
 
 /**
- * A text of so many bytes of UTF-8 (a few less, where a character does not fit). It begins with a number of eight
- * digits, which `fresh` in record.mjs replaces.
+ * A text of so many bytes of UTF-8, or a word more. It begins with a number of eight digits, which `fresh` in record.mjs
+ * replaces.
  * @param {number} bytes
  * @param {{ seed?: number, wide?: boolean }} [options] wide: not ASCII
  */
 export function prose(bytes, { seed = 0, wide = false } = {}) {
   const words = VOCABULARIES[wide ? "wide" : "ascii"];
   const next = random(seed + 1);
-  const text = Buffer.alloc(bytes + 64);
-  let at = text.write("00000000 ");
-  let capital = true;
-  while (at < bytes) {
+  let text = "00000000 ";
+  let length = text.length;
+  let begins = true;
+  while (length < bytes - 2) {
+    const { word, capital, bytes: wordBytes } = words[RANKS[Math.floor(next() * DRAWS)]];
     const roll = next();
-    // The rank of the word: one over rank is how often it comes.
-    const word = words[Math.floor(WORDS ** next()) - 1];
-    at += text.write(capital ? word[0].toUpperCase() + word.slice(1) : word, at);
-    capital = roll < 0.09;
-    if (roll > 0.985) at += text.write(` #${Math.floor(next() * 1e6)}`, at);
-    at += text.write(capital ? ". " : roll < 0.16 ? ", " : " ", at);
+    const number = roll > 0.985 ? ` #${Math.floor(roll * 1e9) % 1_000_000}` : "";
+    const end = roll < 0.09 ? ". " : roll < 0.16 ? ", " : " ";
+    text += (begins ? capital : word) + number + end;
+    length += wordBytes + number.length + end.length;
+    begins = roll < 0.09;
   }
-  return whole(text.subarray(0, bytes));
-}
-
-/** Without a character that was cut in two at the end. */
-function whole(bytes) {
-  return bytes.toString("utf8").replace(/\uFFFD+$/, "");
+  // In one piece, as a text is that came over the network.
+  return wide ? Buffer.from(text).toString() : Buffer.from(text, "latin1").toString("latin1");
 }

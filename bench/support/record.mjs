@@ -11,14 +11,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { deserialize, serialize } from "node:v8";
 import { startModel } from "../../__test__/support/model.mjs";
-import { prose } from "./prose.mjs";
+import { conversation, realAgent, replies } from "./agent.mjs";
 
 /**
- * @typedef {object} What to record
- * @property {number} bytes  of a run without tools: what is kept of it, as UTF-8
- * @property {number} [steps]  of tools; then `bytes` is the size of each tool's result
- * @property {boolean} [wide]  not ASCII
- *
  * @typedef {object} Recorded
  * @property {object[]} messages  what the agent was asked
  * @property {{ name: "beforeToolCall" | "afterToolCall" | "onStepFinish", argument: object }[]} calls  back, in order
@@ -27,14 +22,9 @@ import { prose } from "./prose.mjs";
 
 /** Texts shorter than this are shared between copies. */
 const LONG = 64;
-const MESSAGE_BYTES = 2048;
-const MOST_MESSAGES = 128;
-/** It is kept twice: as the answer, and as its step's. */
-const SHARE_OF_ANSWER = 0.1;
-
 /**
  * Records in a process of its own, so that no Mastra is loaded where something is measured.
- * @param {What} what
+ * @param {import("./agent.mjs").What} what
  * @returns {Promise<Buffer>} to be opened by `open`
  */
 export async function record(what) {
@@ -134,53 +124,10 @@ const toolsOf = ({ toolCalls, toolResults }) => ({
   })),
 });
 
-/** The messages of a run without tools, and its answer; `steps` needs one short question. */
-export function conversation({ bytes, steps, wide }) {
-  const answerBytes = Math.round(steps ? 200 : bytes * SHARE_OF_ANSWER);
-  const rest = steps ? 200 : bytes - 2 * answerBytes;
-  const count = Math.max(1, Math.min(MOST_MESSAGES, Math.round(rest / MESSAGE_BYTES)));
-  const messages = Array.from({ length: count }, (_, at) => ({
-    role: (count - at) % 2 ? "user" : "assistant",
-    content: prose(Math.floor(rest / count), { seed: at, wide }),
-  }));
-  return { messages, answer: prose(answerBytes, { seed: 1000, wide }) };
-}
-
-/** A real agent whose model stands on the loopback; `baseURL` is the model's. */
-export async function realAgent(baseURL, { bytes, steps = 0, wide }) {
-  const [{ Agent }, { createTool }, { createOpenAI }, { z }] = await Promise.all([
-    import("@mastra/core/agent"),
-    import("@mastra/core/tools"),
-    import("@ai-sdk/openai"),
-    import("zod"),
-  ]);
-  let seed = 0;
-  const lookUp = createTool({
-    id: "look_up",
-    description: "Looks up an order",
-    inputSchema: z.object({ orderId: z.string() }),
-    execute: async ({ orderId }) => ({ orderId, notes: prose(bytes, { seed: ++seed, wide }) }),
-  });
-  const { id, name } = MASTRA;
-  const instructions = MASTRA.getInstructions();
-  const model = createOpenAI({ apiKey: "-", baseURL })("gpt-4o-mini");
-  const options = { id, name, instructions, model, ...(steps && { tools: { look_up: lookUp } }) };
-  return { options, agent: new Agent(options) };
-}
-
-/** The model's side of the same run: so many calls of a tool, one a step, then the answer. */
-export function replies({ steps = 0 }, answer) {
-  return ({ messages = [], toolResults = [] }) => {
-    const done = toolResults.length || messages.filter(({ role }) => role === "tool").length;
-    if (done >= steps) return { text: answer };
-    return { toolCalls: [{ name: "look_up", args: { orderId: String(10_000 + done) } }] };
-  };
-}
-
 async function recordTo(file, what) {
   const { messages, answer } = conversation(what);
   const model = await startModel(replies(what, answer));
-  const { agent } = await realAgent(model.baseURL, what);
+  const agent = await realAgent(model.baseURL, what);
   const calls = [];
   const note = (name, kept) => (argument) => void calls.push({ name, argument: kept(argument) });
   const result = await agent.generate(structuredClone(messages), {

@@ -1,0 +1,76 @@
+// (i) Growth: what a span costs when there are ever more of them.
+
+import { collectGarbage } from "../support/clock.mjs";
+import { compete, lostOf, medians } from "../support/crew.mjs";
+import { recordAll } from "./spans.mjs";
+
+const COUNTS = [1000, 10_000, 100_000];
+const ROUNDS = 7;
+/** Small ones are measured several times a round, or their time would be too short to tell. */
+const LEAST = 20_000;
+const WARM = 5000;
+const KINDS = { loopMs: "event loop", threadMs: "its thread's CPU", cpuMs: "all CPU" };
+
+const PATIENCE = "It was to come last week. ".repeat(5);
+
+const nameOf = (count, kind) => `${count.toLocaleString("en")} spans: ${kind}`;
+
+/** @type {import("../support/table.mjs").Row} */
+export const row = {
+  letter: "i",
+  title: "added per span of 200 bytes, delivered",
+  columns: ["none", "fallom"],
+  less: true,
+  async *lines({ only, rounds = ROUNDS }) {
+    if (only("spans")) yield* await measure(rounds);
+  },
+  bounds: (value) =>
+    [KINDS.loopMs, KINDS.cpuMs].map((kind) => {
+      const all = COUNTS.map((count) => value(nameOf(count, kind), "fallom") ?? Number.NaN);
+      return { what: `${kind}: dearest / cheapest`, figure: Math.max(...all) / Math.min(...all), most: 1.1 };
+    }),
+};
+
+async function measure(rounds) {
+  const { figures } = await compete({ row: "i", names: ["none", "fallom"], work: {}, rounds, warmUps: 1 });
+  const lost = lostOf(figures);
+  return COUNTS.flatMap((count) =>
+    Object.entries(KINDS).map(([field, kind]) => {
+      const { none, fallom } = medians(figures, ({ [count]: used }) => used[field]);
+      return { what: nameOf(count, kind), unit: "µs", values: { none, fallom: fallom - none }, lost };
+    }),
+  );
+}
+
+/** In the contestant: all counts in each round, so that what else the machine does meets them alike. */
+export function prepare(peer) {
+  return async () => {
+    // The contestant before may have taken long: what is cold by now is warmed first.
+    const round = { spans: (await recordAll(peer, contents(WARM))).spans };
+    for (const count of COUNTS) {
+      collectGarbage();
+      const repeats = Math.max(1, LEAST / count);
+      const sum = { loopMs: 0, threadMs: 0, cpuMs: 0 };
+      for (let repeat = 0; repeat < repeats; repeat++) {
+        const { spans, ...used } = await recordAll(peer, contents(count));
+        for (const field of Object.keys(sum)) sum[field] += used[field];
+        round.spans += spans;
+      }
+      // µs a span.
+      round[count] = Object.fromEntries(
+        Object.entries(sum).map(([field, ms]) => [field, (ms * 1000) / (count * repeats)]),
+      );
+    }
+    return round;
+  };
+}
+
+/** Made as they are needed: what is held is the tracer's. */
+function* contents(count) {
+  for (let number = 1; number <= count; number++) {
+    yield {
+      input: [{ role: "user", content: `Where is order ${number}? ${PATIENCE}` }],
+      output: { text: `Order ${number} is on its way.` },
+    };
+  }
+}

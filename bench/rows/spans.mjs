@@ -1,0 +1,47 @@
+// Spans of one kind, recorded one after the other until they are delivered: what rows c, d and i share.
+
+import { clock, rest, turn } from "../support/clock.mjs";
+import { prose } from "../support/prose.mjs";
+import { now } from "../support/sink.mjs";
+
+const MESSAGE_BYTES = 2048;
+/** So many customers are served in one turn of the loop. */
+const SPANS_OF_TURN = 10;
+
+/**
+ * The input and the output of a span: messages, and an answer that is a fifth of all.
+ * @param {number} bytes of both
+ * @param {number} seed
+ */
+export function contentOf(bytes, seed) {
+  const answerBytes = Math.round(bytes / 5);
+  const count = Math.max(1, Math.round((bytes - answerBytes) / MESSAGE_BYTES));
+  const messages = Array.from({ length: count }, (_, at) => ({
+    role: (count - at) % 2 ? "user" : "assistant",
+    content: prose(Math.floor((bytes - answerBytes) / count), { seed: seed * 100 + at }),
+  }));
+  return {
+    input: messages,
+    output: { text: prose(answerBytes, { seed: seed * 100 + 99 }), finishReason: "stop" },
+  };
+}
+
+/**
+ * Records the spans and waits until all that the process does about them is done.
+ * @param {import("../peers/index.mjs").Peer} peer
+ * @param {Iterable<{ input: object[], output: object }>} contents
+ * @returns {Promise<import("../support/clock.mjs").Used & { spans: number, begunMs: number }>}
+ */
+export async function recordAll(peer, contents) {
+  await turn();
+  const begunMs = now();
+  const used = clock();
+  let spans = 0;
+  for (const { input, output } of contents) {
+    peer.span(input, output);
+    if (++spans % SPANS_OF_TURN === 0) await turn();
+  }
+  await peer.flush();
+  await rest();
+  return { ...used(), spans, begunMs };
+}
