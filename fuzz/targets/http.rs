@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fallom_trace::catalog::lists;
 use fallom_trace::settings::Endpoint;
-use fallom_trace::transport::{Answer, Fetched, Form, Http, Post};
+use fallom_trace::transport::{Answer, Fetched, Http, Post};
 use tokio::runtime::{Builder, Handle};
 
 /// A server that has closed the connection is not waited for.
@@ -56,9 +56,10 @@ impl Wire {
     fn answers(&self, input: &[u8]) {
         *self.answer.lock().expect("nobody panics with it") = input.to_vec();
         let form = self.http.negotiation.form(&self.traces.url, &super::answers::AUTO);
-        let post = Post { form, body: b"{}".to_vec(), timeout: TIMEOUT };
+        let (ndjson, encoding) = (form.ndjson, form.encoding);
+        let post = Post { ndjson, body: b"{}".as_slice().into(), encoding, timeout: TIMEOUT };
         let (answer, sent) = self.runtime.block_on(self.http.post_spans(&self.traces, post));
-        assert!(sent > 0 && (form != Form::PLAIN || sent == 2));
+        assert_eq!(sent, 2);
         match answer {
             Answer::Retry { status: None, after, reason } => {
                 assert!(after.is_none() && !reason.contains("timed out"), "{reason}");

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::queue::Moved;
 use super::shared::Shared;
 use super::unit::Queued;
-use crate::held::Held;
+use crate::held::{Held, Packer};
 use crate::settings::Settings;
 use crate::spool::Spool;
 use crate::transport::Form;
@@ -20,10 +20,6 @@ pub struct Disk {
 }
 
 impl Disk {
-    pub fn is_there(&self) -> bool {
-        self.spool.is_some()
-    }
-
     /// Another `init` may bring a spool, or another URL or key, to which other files belong.
     pub fn follow(&mut self, shared: &Shared, settings: &Arc<Settings>) {
         if self.settings.as_ref().is_some_and(|before| Arc::ptr_eq(before, settings)) {
@@ -40,17 +36,24 @@ impl Disk {
         }
     }
 
-    /// Writes these spans, so that they outlive the process. Where that fails, they are in memory alone.
-    pub fn write<'q>(&mut self, spans: impl Iterator<Item = &'q mut Queued>) {
+    /// Writes these spans as they were encoded, so that they outlive the process. Where that fails, they are in memory
+    /// alone. Those that `wait` are packed then, too: what the file holds compressed is not compressed again.
+    pub fn write<'q>(&mut self, packer: &Packer, wait: bool, spans: impl Iterator<Item = &'q mut Queued>) {
         let Some(spool) = &mut self.spool else { return };
         let spans: Vec<&mut Queued> = spans.collect();
         if spans.is_empty() {
             return;
         }
-        let written: Vec<(&Held, _)> = spans.iter().map(|span| (&span.held, span.since.elapsed())).collect();
+        let mut frames: Vec<Held> = spans.iter().map(|span| Held::Plain(span.held.bytes().clone())).collect();
+        frames.iter_mut().for_each(|frame| packer.compress(frame));
+        let written: Vec<(&Held, _)> =
+            frames.iter().zip(&spans).map(|(frame, span)| (frame, span.since.elapsed())).collect();
         let Some(addresses) = spool.append(&written) else { return };
-        for (span, address) in spans.into_iter().zip(addresses) {
+        for ((span, address), frame) in spans.into_iter().zip(addresses).zip(frames) {
             span.spooled = Some(address);
+            if wait {
+                span.held = packer.share(&span.held).unwrap_or(frame);
+            }
         }
     }
 

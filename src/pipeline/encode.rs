@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::diagnostics::{self, Event, debug};
@@ -21,6 +22,11 @@ const WORST_ESCAPE: usize = 6;
 const NAMES: usize = 160;
 /// Content in the attributes of a manual span, as JSON text (`spans.md`, "Manual spans").
 const MANUAL_CONTENT: [&str; 2] = ["input", "output"];
+/// Content of the other spans (`wire.md`).
+const CONTENT: [&str; 2] = ["fallom.raw.request", "fallom.raw.response"];
+/// Room that is kept.
+const MOST_ROOM: usize = 64 * 1024;
+const TRUNCATED_BYTES: &str = "fallom.truncated_bytes";
 
 /// Why a span has no bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,11 +49,13 @@ impl std::fmt::Display for EncodeError {
 /// Writes spans, and links them to their prompts.
 pub struct Encoder {
     linking: Arc<Linking>,
+    /// The span without its content, until it is known how long it is with it.
+    room: Mutex<Vec<u8>>,
 }
 
 impl Encoder {
     pub fn new(linking: Arc<Linking>) -> Self {
-        Encoder { linking }
+        Encoder { linking, room: Mutex::default() }
     }
 
     /// The wire's JSON of an envelope (see [`FinishedSpan`]), at most `max_span_bytes` long.
@@ -68,16 +76,41 @@ impl Encoder {
         }
         let (budget, cut) =
             if may_be_long { budget(&mut wire, content.len(), max_span_bytes)? } else { (usize::MAX, 0) };
-        let cut = cut + content.put(&mut wire.attributes, manual, is_agent, budget);
+        let fitted = content.fit(is_agent, budget);
+        let cut = cut + fitted.truncated_bytes;
         if cut > 0 {
-            wire.attributes.insert("fallom.truncated_bytes".to_owned(), cut.into());
             let message =
                 format!("{cut} bytes of a span were cut to fit into maxSpanBytes ({max_span_bytes})");
             let (kind, message) = (diagnostics::Kind::Truncated, message.into());
             diagnostics::report(Event { kind, message, count: 1, reason: None });
         }
-        let bytes = serde_json::to_vec(&wire).map_err(|_| EncodeError::TooLarge)?;
+        let bytes = self.written(wire, &fitted, manual, cut).ok_or(EncodeError::TooLarge)?;
         if bytes.len() > max_span_bytes { Err(EncodeError::TooLarge) } else { Ok(bytes) }
+    }
+
+    /// The span's JSON. Its content, which is nearly all of it, goes from one text into the other, behind its attributes.
+    fn written(&self, mut wire: WireSpan, content: &Fitted, manual: bool, cut: u64) -> Option<Vec<u8>> {
+        let names = if manual { MANUAL_CONTENT } else { CONTENT };
+        let texts = || names.into_iter().zip([&content.request, &content.response]).filter_map(with_text);
+        for name in texts().map(|(name, _)| name).chain((cut > 0).then_some(TRUNCATED_BYTES)) {
+            wire.attributes.shift_remove(name);
+        }
+        let mut room = self.room.lock();
+        room.clear();
+        serde_json::to_writer(&mut *room, &wire).ok()?;
+        // The attributes stand last, and there is always one.
+        let rest = str::from_utf8(&room).ok()?.strip_suffix("}}")?;
+        let cut = if cut > 0 { format!(",\"{TRUNCATED_BYTES}\":{cut}") } else { String::new() };
+        let length: usize = texts().map(|(name, text)| name.len() + 4 + payload::encoded_len(text)).sum();
+        let mut out = String::with_capacity(rest.len() + length + cut.len() + 2);
+        out.push_str(rest);
+        for (name, text) in texts() {
+            out.extend([",\"", name, "\":"]);
+            payload::push_json_string(&mut out, text);
+        }
+        out.extend([&cut, "}}"]);
+        room.shrink_to(MOST_ROOM);
+        Some(out.into_bytes())
     }
 
     fn link(&self, span: &FinishedSpan) -> PromptLink {
@@ -151,27 +184,24 @@ impl Texts {
     /// `input` and `output` of a manual span stand among its attributes, as JSON text that nothing has read yet.
     fn take_manual(&mut self, attributes: &mut Map<String, Value>) {
         let mut take = |name: &str| match attributes.shift_remove(name)? {
-            Value::String(text) => Some(payload::prepare(&text).into_owned()),
+            Value::String(text) => Some(match payload::prepare(&text) {
+                Cow::Borrowed(_) => text,
+                Cow::Owned(prepared) => prepared,
+            }),
             other => Some(other.to_string()),
         };
         self.request = take(MANUAL_CONTENT[0]);
         self.response = take(MANUAL_CONTENT[1]);
     }
 
-    /// Puts what fits among the attributes; says how many bytes were cut.
-    fn put(&self, attributes: &mut Map<String, Value>, manual: bool, is_agent: bool, budget: usize) -> u64 {
+    fn fit(&self, is_agent: bool, budget: usize) -> Fitted<'_> {
         let content = Content { request: self.request.as_deref(), response: self.response.as_deref() };
-        let Fitted { request, response, truncated_bytes } =
-            if is_agent { payload::fit_agent(content, budget) } else { payload::fit_tool(content, budget) };
-        let [request_name, response_name] =
-            if manual { MANUAL_CONTENT } else { ["fallom.raw.request", "fallom.raw.response"] };
-        for (name, text) in [(request_name, request), (response_name, response)] {
-            if let Some(text) = text {
-                attributes.insert(name.to_owned(), Value::String(text.into_owned()));
-            }
-        }
-        truncated_bytes
+        if is_agent { payload::fit_agent(content, budget) } else { payload::fit_tool(content, budget) }
     }
+}
+
+fn with_text<'t>((name, text): (&'t str, &'t Option<Cow<str>>)) -> Option<(&'t str, &'t str)> {
+    Some((name, text.as_deref()?))
 }
 
 /// The span without its content.

@@ -6,15 +6,10 @@ use super::inbox::Raw;
 use super::ledger::DropReason;
 use super::shared::Shared;
 use super::unit::Queued;
+use super::waiting::tidy;
 use crate::diagnostics::warn_once;
-use crate::held::{Held, gather};
+use crate::held::Held;
 use crate::settings::Settings;
-
-/// The queue is filling up when it is full to this share. Then spans are held compressed, and close together: one that
-/// drains quickly is not worth the work.
-const FILLS_UP_ABOVE: usize = 8;
-/// Spans of so many bytes are moved into pages of their own.
-const GATHERED: usize = 64 * 1024;
 
 /// A span that was encoded, and the length that it had in the inbox.
 struct Encoded {
@@ -24,29 +19,28 @@ struct Encoded {
 
 /// Encodes a block of what came in. Says whether there was one.
 pub fn encode_some(shared: &Shared, settings: &Settings, disk: &mut Disk) -> bool {
-    let (block, fills_up) = {
+    tidy(shared);
+    let (block, waits) = {
         let mut state = shared.state.lock();
         let Some(block) = state.take_inbox() else { return false };
-        (block, state.is_fuller_than(FILLS_UP_ABOVE))
+        (block, state.waits())
     };
     let encoded = |span: &Raw| encode(shared, settings, span, block.bytes(span));
     let mut encoded: Vec<Encoded> = block.spans.iter().filter_map(encoded).collect();
-    if fills_up || disk.is_there() {
-        encoded.iter_mut().for_each(|encoded| shared.packer.compress(&mut encoded.span.held));
+    disk.write(&shared.packer, waits, encoded.iter_mut().map(|encoded| &mut encoded.span));
+    if waits {
+        encoded.iter_mut().for_each(|encoded| shared.packer.pack(&mut encoded.span.held));
     }
-    disk.write(encoded.iter_mut().map(|encoded| &mut encoded.span));
     let mut state = shared.state.lock();
     for Encoded { span, before } in encoded {
         state.ready(span, before);
     }
+    if waits {
+        state.are_packed();
+    }
     let unneeded = state.give_back(block);
-    let loose = if fills_up { state.take_loose(GATHERED) } else { None };
     drop(state);
     drop(unneeded);
-    if let Some(mut spans) = loose {
-        gather(spans.iter_mut().map(|span| &mut span.held));
-        shared.state.lock().put_back(spans);
-    }
     true
 }
 

@@ -1,12 +1,13 @@
 //! When a span is sent, on one thread of its own.
 //!
 //! The event loop hands bytes in (`inbox`) and is gone. The thread encodes them (`intake`, `encode`), keeps them in a queue
-//! bounded in bytes, oldest dropped first (`queue`), and sends them when a batch is full or old enough (`batch`),
-//! with retries (`outcome`). Every span is counted in exactly one place at all times (`ledger`): each change of place
+//! bounded in bytes, oldest dropped first (`queue`), small if they have to wait (`waiting`), and sends them when a batch
+//! is full or old enough (`batch`), with retries (`outcome`). Every span is counted in exactly one place at all times (`ledger`): each change of place
 //! happens under the one lock of `queue::State`. A flush waits for the spans that were there when it was called
 //! (`flush`). With a spool, a span is on disk before it is sent, and may stay there when memory has no room for it.
 
 mod batch;
+mod body;
 mod disk;
 mod encode;
 mod flush;
@@ -17,6 +18,7 @@ mod outcome;
 mod queue;
 mod shared;
 mod unit;
+mod waiting;
 mod wake;
 mod worker;
 

@@ -8,6 +8,7 @@ use super::inbox::{Block, Inbox, Raw};
 use super::ledger::{DropReason, LastError, Place, Stats};
 use super::unit::{Delayed, Queued, Unit};
 use crate::diagnostics::warn_once;
+use crate::held::Messages;
 use crate::spool::{Address, Changes, Returned};
 use crate::transport::Circuit;
 use crate::wire::time::iso_now;
@@ -41,7 +42,9 @@ pub struct State {
     /// Encoded, in their order.
     pub(super) ready: VecDeque<Queued>,
     /// So many of the last ready spans lie each in memory of its own.
-    loose: usize,
+    pub(super) loose: usize,
+    /// So many of the last ready spans are as they were encoded.
+    pub(super) plain: usize,
     pub(super) delayed: Vec<Delayed>,
     /// Units that go before anything else: the parts of one that was refused as a whole, or spans from the spool.
     pub(super) prepared: VecDeque<Unit>,
@@ -50,10 +53,12 @@ pub struct State {
     pub(super) due: u64,
     /// Bytes on the wire of the ready spans.
     pub(super) ready_bytes: usize,
-    /// All bytes held, in flight included.
+    /// All bytes held, in flight included, but for messages that spans share.
     pub(super) held_bytes: usize,
+    /// Those messages.
+    pub(super) messages: Messages,
     /// The most that may be held.
-    max_bytes: usize,
+    pub(super) max_bytes: usize,
     pub(super) in_flight_bytes: usize,
     /// With a spool: the unsettled spans that are not on disk, by number.
     memory_only: Option<BTreeSet<u64>>,
@@ -78,12 +83,14 @@ impl State {
             inbox: Inbox::default(),
             ready: VecDeque::new(),
             loose: 0,
+            plain: 0,
             delayed: Vec::new(),
             prepared: VecDeque::new(),
             next_seq: 0,
             due: 0,
             ready_bytes: 0,
             held_bytes: 0,
+            messages: Messages::default(),
             max_bytes: max_queue_bytes,
             in_flight_bytes: 0,
             memory_only: None,
@@ -91,6 +98,11 @@ impl State {
             moved: Moved::default(),
             telling: false,
         }
+    }
+
+    /// The messages that spans in this queue share.
+    pub fn messages(&self) -> Messages {
+        self.messages.clone()
     }
 
     /// From now on there is a spool.
@@ -153,22 +165,8 @@ impl State {
         }
         self.ready.push_back(span);
         self.loose += 1;
+        self.plain += 1;
         self.make_room(0);
-    }
-
-    /// The last ready spans that lie each in memory of its own, if they are of so many bytes together. They stay counted
-    /// as queued; [`State::put_back`] comes after it.
-    pub fn take_loose(&mut self, bytes: usize) -> Option<Vec<Queued>> {
-        let first = self.ready.len().saturating_sub(self.loose);
-        self.loose = self.ready.len() - first;
-        let held: usize = self.ready.range(first..).map(|span| span.held.len()).sum();
-        (held >= bytes).then(|| self.ready.split_off(first).into())
-    }
-
-    /// They lie together now.
-    pub fn put_back(&mut self, spans: Vec<Queued>) {
-        self.ready.extend(spans);
-        self.loose = 0;
     }
 
     /// A span that is still as it was handed in is given up.
@@ -231,12 +229,12 @@ impl State {
             && self.resting_until(now).is_none()
             && self.prepared.is_empty()
             && self.requests <= most_requests / 2
-            && self.held_bytes < self.max_bytes / 2
+            && self.all_bytes() < self.max_bytes / 2
     }
 
     /// The oldest spans go until `more` bytes fit.
     pub(super) fn make_room(&mut self, more: usize) {
-        while self.held_bytes + more > self.max_bytes {
+        while self.all_bytes() + more > self.max_bytes {
             let oldest = self.pop_delayed_oldest().or_else(|| {
                 self.ready.pop_front().inspect(|span| {
                     self.ready_bytes -= span.held.wire_len();
@@ -302,18 +300,20 @@ impl State {
         asked.max(self.circuit.resting_until(now))
     }
 
-    /// Whether the queue holds more than one part of so many of what it may hold.
-    pub fn is_fuller_than(&self, part: usize) -> bool {
-        self.held_bytes > self.max_bytes / part
-    }
-
     /// Another `init`.
     pub fn set_bound(&mut self, max_queue_bytes: usize) {
         self.max_bytes = max_queue_bytes;
     }
 
+    /// All that is held, each message that spans share once.
+    pub(super) fn all_bytes(&self) -> usize {
+        self.held_bytes + self.messages.bytes()
+    }
+
+    /// What of that is queued. Messages count as queued as long as any span is.
     pub fn queued_bytes(&self) -> usize {
-        self.held_bytes - self.in_flight_bytes
+        let shared = if self.stats.queued > 0 { self.messages.bytes() } else { 0 };
+        self.held_bytes - self.in_flight_bytes + shared
     }
 
     /// The changes of place that the spool has not been told of; [`State::told`] comes after it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::body::Bodies;
 use super::encode::Encoder;
 use super::queue::State;
 use super::wake::Wake;
@@ -19,4 +20,5 @@ pub struct Shared {
     pub http: Arc<Http>,
     pub encoder: Encoder,
     pub packer: Packer,
+    pub bodies: Mutex<Bodies>,
 }

@@ -1,3 +1,4 @@
 mod encoding;
 mod flush;
 mod ledger;
+mod waiting;

@@ -14,9 +14,10 @@ use super::outcome::Parts;
 use super::queue::State;
 use super::shared::Shared;
 use super::unit::Unit;
+use super::waiting;
 use super::wake::{NAP, Pace, Wake};
 use crate::diagnostics::{self, Event, Kind, debug, warn_once};
-use crate::held::{Packer, gather};
+use crate::held::Packer;
 use crate::settings::Settings;
 use crate::transport::{Answer, Form, Http, Post};
 
@@ -38,13 +39,15 @@ impl Pipeline {
         http: Arc<Http>,
         encoder: Encoder,
     ) -> Self {
+        let state = State::new(settings.max_queue_bytes);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(settings.max_queue_bytes)),
+            packer: Packer::new(state.messages()),
+            state: Mutex::new(state),
             wake: Wake::default(),
             settings: RwLock::new(settings),
             http,
             encoder,
-            packer: Packer::default(),
+            bodies: Mutex::default(),
         });
         runtime.spawn(keep_running(Arc::clone(&shared)));
         Pipeline { shared }
@@ -152,6 +155,7 @@ async fn run(shared: Arc<Shared>) {
             send_due(&shared);
             tokio::task::yield_now().await;
         }
+        waiting::tidy(&shared);
         disk.keep_up(&shared, &settings);
         send_due(&shared);
         let nap = pace.note(came);
@@ -188,7 +192,8 @@ fn send_due(shared: &Arc<Shared>) {
 }
 
 async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form: Form) {
-    let post = Post { form, body: body_of(&unit), timeout: settings.transport.timeout };
+    let (body, encoding) = shared.bodies.lock().of(&unit.spans, form.encoding);
+    let post = Post { ndjson: form.ndjson, body, encoding, timeout: settings.transport.timeout };
     let begun = Instant::now();
     let (answer, bytes) = shared.http.post_spans(&settings.traces, post).await;
     debug(|| {
@@ -197,25 +202,10 @@ async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form
     });
     shared.state.lock().stats.sent_bytes += bytes;
     if matches!(answer, Answer::Retry { .. }) {
-        // They will wait.
-        unit.spans.iter_mut().for_each(|span| shared.packer.compress(&mut span.held));
-        gather(unit.spans.iter_mut().map(|span| &mut span.held));
+        waiting::pack(&shared, &mut unit.spans);
     }
     settle(&shared, &settings, unit, form, answer);
     shared.wake.now();
-}
-
-/// One object, or one a line. A single object is a line of NDJSON, too.
-fn body_of(unit: &Unit) -> Vec<u8> {
-    let length = unit.spans.iter().map(|span| span.held.wire_len() + 1).sum();
-    let mut body = Vec::with_capacity(length);
-    for (at, span) in unit.spans.iter().enumerate() {
-        if at > 0 {
-            body.push(b'\n');
-        }
-        body.extend_from_slice(&span.held.wire());
-    }
-    body
 }
 
 /// What the server's answer means for the spans of the request.

@@ -237,7 +237,8 @@ impl<'a> Reader<'a> {
         let (kind, text, rest) = split(self.texts).ok_or(self.unreadable())?;
         self.texts = rest;
         match kind {
-            UTF8 => Ok(String::from_utf8_lossy(text)),
+            // What repairs looks at each byte, what only checks at many at once.
+            UTF8 => Ok(str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed)),
             UTF16 if text.len() % 2 == 0 => Ok(Cow::Owned(utf16(text))),
             _ => Err(self.unreadable()),
         }

@@ -46,10 +46,12 @@ pub struct Contents {
     pub torn: u64,
 }
 
-/// Appends the record of a span to `out`. The bytes in it are `held`'s last ones.
-pub fn write_span(out: &mut Vec<u8>, index: u32, since_ms: i64, held: &Held) {
-    let kind = if matches!(held, Held::Plain(_)) { SPAN } else { PACKED_SPAN };
-    write(out, kind, index, since_ms, held.wire_len() as u32, held.bytes());
+/// Appends the record of a span to `out`. Its last bytes are the payload: says how many.
+pub fn write_span(out: &mut Vec<u8>, index: u32, since_ms: i64, held: &Held) -> usize {
+    let (packed, payload) = held.alone();
+    let kind = if packed { PACKED_SPAN } else { SPAN };
+    write(out, kind, index, since_ms, held.wire_len() as u32, &payload);
+    payload.len()
 }
 
 /// Appends the record that says that these spans, in ascending order, are settled.

@@ -109,14 +109,14 @@ impl Segment {
         let mut entries = Vec::new();
         let mut index = self.next_index;
         for (held, since_ms) in spans {
-            record::write_span(&mut records, index, since_ms, held);
+            let payload = record::write_span(&mut records, index, since_ms, held) as u64;
             let end = self.bytes + records.len() as u64;
             let span = SpanAt {
                 index,
                 since_ms,
                 packed: matches!(held, Held::Packed { .. }),
                 plain_len: held.wire_len() as u32,
-                payload: end - held.len() as u64..end,
+                payload: end - payload..end,
             };
             entries.push(Entry { span, place: Place::Held });
             index =

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
     RETRY_AFTER,
@@ -11,8 +12,7 @@ use reqwest::{Response, StatusCode};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::compress::compress;
-use super::{Answer, Encoding, Form, Negotiation};
+use super::{Answer, Encoding, Negotiation};
 use crate::diagnostics::{debug, warn_once};
 use crate::settings::Endpoint;
 use crate::wire::fallom::SDK;
@@ -23,9 +23,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A request with spans.
 pub struct Post {
-    pub form: Form,
-    /// Before compression.
-    pub body: Vec<u8>,
+    /// Whether the body holds lines.
+    pub ndjson: bool,
+    pub body: Bytes,
+    /// Of the body.
+    pub encoding: Encoding,
     pub timeout: Duration,
 }
 
@@ -72,8 +74,7 @@ impl Http {
     /// Sends spans. Also gives the bytes that the body had on the wire.
     pub async fn post_spans(&self, traces: &Endpoint, post: Post) -> (Answer, u64) {
         let url = format!("{}/v1/traces", traces.url);
-        let (body, encoding) = compress(post.body, post.form.encoding);
-        let bytes = body.len() as u64;
+        let bytes = post.body.len() as u64;
         let client = match self.client() {
             Ok(client) => client,
             Err(reason) => return (Answer::none(reason), 0),
@@ -82,13 +83,13 @@ impl Http {
             .post(url)
             .timeout(post.timeout)
             .headers(bearer(traces))
-            .header(CONTENT_TYPE, if post.form.ndjson { "application/x-ndjson" } else { "application/json" });
-        match encoding {
+            .header(CONTENT_TYPE, if post.ndjson { "application/x-ndjson" } else { "application/json" });
+        match post.encoding {
             Encoding::Identity => {}
             Encoding::Gzip => request = request.header(CONTENT_ENCODING, "gzip"),
             Encoding::Zstd => request = request.header(CONTENT_ENCODING, "zstd"),
         }
-        let answer = match request.body(body).send().await {
+        let answer = match request.body(post.body).send().await {
             Ok(response) => {
                 self.learn(&traces.url, response.headers());
                 let retry_after = header(response.headers(), RETRY_AFTER.as_str()).map(str::to_owned);

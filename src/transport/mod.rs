@@ -8,5 +8,6 @@ mod retry;
 
 pub use answer::Answer;
 pub use client::{Fetched, Http, Post};
+pub use compress::Compressor;
 pub use negotiation::{Encoding, Form, Limit, Negotiation};
 pub use retry::{Circuit, backoff};

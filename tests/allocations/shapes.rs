@@ -1,5 +1,6 @@
-//! Spans as the shim hands them over (`SpanEnvelope` in `shim/native.ts`). No two are the same.
+//! Spans as the shim hands them over (`shim/envelope.ts`). No two are the same.
 
+use fallom_trace::span::writer;
 use serde_json::{Value, json};
 
 /// The `n`th span.
@@ -61,7 +62,7 @@ fn envelope(n: usize, kind: &str, attributes: &Value, content: &[(&str, Value)])
     for (name, value) in content {
         span[*name] = value.clone();
     }
-    span.to_string().into_bytes()
+    writer::envelope(&span)
 }
 
 /// So many bytes, of words that the seed picks: it must not be too easy to compress.

@@ -28,7 +28,7 @@ impl Stage {
         play(Role::Caller);
         let runtime = core_thread();
         let settings = Arc::new(settings(&serve()));
-        let http = Arc::new(Http::new(None).unwrap());
+        let http = Arc::new(Http::new(None));
         let encoder = Encoder::new(Arc::new(Linking::default()));
         Stage { pipeline: Pipeline::start(&runtime, settings, http, encoder), runtime }
     }
