@@ -6,11 +6,11 @@
 // --measure: says the figures, and fails for none.
 
 import { readFileSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { countInstructions } from "./guard/instructions.mjs";
 import { FIXTURES } from "./install.mjs";
 import { nodeBinary } from "./nodes.mjs";
+import { platform } from "./shim.mjs";
 import { Failed, fail, ROOT, run, step } from "./steps.mjs";
 
 const PARTS = { allocations, crossings, instructions };
@@ -71,7 +71,6 @@ async function instructions(measure) {
 }
 
 function checkAddon() {
-  const { platform } = createRequire(import.meta.url)(join(ROOT, "dist/native.js"));
   const addon = statSync(join(ROOT, `fallom-trace.${platform()}.node`), { throwIfNoEntry: false });
   if (!addon || addon.size > LARGEST_RELEASE)
     throw new Failed("The addon is missing, or was built with --debug: run `npm run build` first.");
