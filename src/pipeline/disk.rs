@@ -36,6 +36,11 @@ impl Disk {
         }
     }
 
+    /// Whether there is a spool, which promises to have a span soon.
+    pub fn is_there(&self) -> bool {
+        self.spool.is_some()
+    }
+
     /// Writes these spans as they were encoded, so that they outlive the process. Where that fails, they are in memory
     /// alone. Those that `wait` are packed then, too: what the file holds compressed is not compressed again.
     pub fn write<'q>(&mut self, packer: &Packer, wait: bool, spans: impl Iterator<Item = &'q mut Queued>) {

@@ -11,6 +11,9 @@ use crate::diagnostics::warn_once;
 use crate::held::Held;
 use crate::settings::Settings;
 
+/// With a spool, the first spans of a block are on disk before the last ones are encoded.
+const WRITTEN_AT_ONCE: usize = 32;
+
 /// A span that was encoded, and the length that it had in the inbox.
 struct Encoded {
     span: Queued,
@@ -25,9 +28,16 @@ pub fn encode_some(shared: &Shared, settings: &Settings, disk: &mut Disk) -> boo
         let Some(block) = state.take_inbox() else { return false };
         (block, state.waits())
     };
-    let encoded = |span: &Raw| encode(shared, settings, span, block.bytes(span));
-    let mut encoded: Vec<Encoded> = block.spans.iter().filter_map(encoded).collect();
-    disk.write(&shared.packer, waits, encoded.iter_mut().map(|encoded| &mut encoded.span));
+    let mut encoded: Vec<Encoded> = Vec::with_capacity(block.spans.len());
+    let mut written = 0;
+    for (at, span) in block.spans.iter().enumerate() {
+        encoded.extend(encode(shared, settings, span, block.bytes(span)));
+        if encoded.len() - written >= WRITTEN_AT_ONCE || at + 1 == block.spans.len() {
+            let new = encoded.iter_mut().skip(written).map(|encoded| &mut encoded.span);
+            disk.write(&shared.packer, waits, new);
+            written = encoded.len();
+        }
+    }
     if waits {
         encoded.iter_mut().for_each(|encoded| shared.packer.pack(&mut encoded.span.held));
     }

@@ -158,7 +158,6 @@ async fn run(shared: Arc<Shared>) {
         waiting::tidy(&shared);
         disk.keep_up(&shared, &settings);
         send_due(&shared);
-        // A spool promises to have a span soon.
         let nap = pace.note(came) && !disk.is_there();
         shared.wake.rest(nap);
         let now = Instant::now();
