@@ -73,9 +73,15 @@ async function onNodes(majors) {
 async function measured(letter, options) {
   const row = await rowOf(letter);
   const lines = [];
-  for await (const line of row.lines(options)) {
-    lines.push(line);
-    process.stderr.write(".");
+  try {
+    for await (const line of row.lines(options)) {
+      lines.push(line);
+      process.stderr.write(".");
+    }
+  } catch (error) {
+    // The other rows have their figures all the same.
+    console.error(`\nbench: row ${letter} broke off: ${error.stack}`);
+    process.exitCode = 1;
   }
   process.stderr.write("\r");
   console.log(`\n${section(row, lines)}`);
