@@ -1,6 +1,6 @@
 //! Content on its way out: what JavaScript handed over becomes what may stand in a span.
 //!
-//! The shim gives one JSON *text* per content field. Here it is repaired, rid of binary data, and made to
+//! What crossed is one JSON *text* per content field (`span`). Here it is repaired, rid of binary data, and made to
 //! fit. Nothing is parsed into values and written again: all work is done on the text itself, so numbers,
 //! key order and doubled keys come out as they went in, and a text that needs no change comes back
 //! borrowed, after scans at `memchr` speed and without an allocation.
