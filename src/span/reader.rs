@@ -153,47 +153,32 @@ impl<'a> Reader<'a> {
                 out.push_str(&text);
             }
             tag::ARRAY | tag::OBJECT if depth >= MAX_DEPTH => return Err(self.unreadable()),
-            tag::ARRAY => self.push_items(out, depth + 1)?,
-            tag::OBJECT => self.push_members(out, depth + 1)?,
+            tag::ARRAY | tag::OBJECT => self.push_container(out, tag == tag::OBJECT, depth + 1)?,
             _ => push_json_string(out, &self.text_of(tag)?),
         }
         Ok(())
     }
 
-    fn push_items(&mut self, out: &mut String, depth: usize) -> Read<()> {
-        out.push('[');
+    /// The items of an array, or the members of an object, whose names stand before their values.
+    fn push_container(&mut self, out: &mut String, is_object: bool, depth: usize) -> Read<()> {
+        out.push(if is_object { '{' } else { '[' });
         let mut first = true;
         loop {
-            let tag = self.byte()?;
+            let mut tag = self.byte()?;
             if tag == tag::END {
                 break;
             }
             if !std::mem::replace(&mut first, false) {
                 out.push(',');
             }
+            if is_object {
+                push_json_string(out, &self.text_of(tag)?);
+                out.push(':');
+                tag = self.byte()?;
+            }
             self.push(tag, out, depth)?;
         }
-        out.push(']');
-        Ok(())
-    }
-
-    fn push_members(&mut self, out: &mut String, depth: usize) -> Read<()> {
-        out.push('{');
-        let mut first = true;
-        loop {
-            let tag = self.byte()?;
-            if tag == tag::END {
-                break;
-            }
-            if !std::mem::replace(&mut first, false) {
-                out.push(',');
-            }
-            push_json_string(out, &self.text_of(tag)?);
-            out.push(':');
-            let tag = self.byte()?;
-            self.push(tag, out, depth)?;
-        }
-        out.push('}');
+        out.push(if is_object { '}' } else { ']' });
         Ok(())
     }
 
