@@ -1,6 +1,8 @@
 // Text that looks like conversations: a vocabulary of some thousand words with Zipf-like frequencies, the same each time.
 // A text of twelve words repeated would compress far better than what customers write.
 
+import { seeded } from "../../__test__/support/random.mjs";
+
 const WORDS = 6000;
 const SYLLABLES = {
   ascii:
@@ -13,19 +15,8 @@ const SYLLABLES = {
   ),
 };
 
-/** Random numbers from a seed (mulberry32). */
-export function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 function vocabulary(syllables) {
-  const next = random(7);
+  const next = seeded(7);
   const pick = () => syllables[Math.floor(next() * syllables.length)];
   return Array.from({ length: WORDS }, () =>
     Array.from({ length: 1 + Math.floor(next() * 4) }, pick).join(""),
@@ -58,7 +49,7 @@ const VOCABULARIES = {
  */
 export function prose(bytes, { seed = 0, wide = false } = {}) {
   const words = VOCABULARIES[wide ? "wide" : "ascii"];
-  const next = random(seed + 1);
+  const next = seeded(seed + 1);
   let text = "00000000 ";
   let length = text.length;
   let begins = true;
