@@ -1,5 +1,5 @@
 //! A finished span as the shim hands it over: an envelope of fields (`shim/envelope.ts`), whose content becomes JSON text
-//! here, off the event loop.
+//! here, off the event loop. Most spans never become a [`FinishedSpan`]: see [`straight`].
 
 use std::borrow::Cow;
 
@@ -10,6 +10,7 @@ use crate::wire::fallom::{Kind, PromptLink, Session, Status};
 use reader::Reader;
 
 mod reader;
+pub mod straight;
 #[cfg(test)]
 mod tests;
 /// For tests: envelopes as the shim writes them.

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use fallom_trace::catalog::template::own_text;
 use fallom_trace::linking::{Linking, Rendering};
 use fallom_trace::payload::encoded_len;
-use fallom_trace::pipeline::Encoder;
+use fallom_trace::pipeline::{EncodeError, Encoder};
 use fallom_trace::span::{FinishedSpan, writer};
 use fallom_trace::wire::fallom::{PromptLink, Status, WireSpan};
 use serde_json::Value;
@@ -44,6 +44,9 @@ pub fn target(input: &[u8]) {
 pub fn holds(envelope: &[u8], limit: usize) {
     let whole = ENCODER.encode(envelope, usize::MAX);
     let fitted = ENCODER.encode(envelope, limit);
+    for (limit, straight) in [(usize::MAX, &whole), (limit, &fitted)] {
+        assert_eq!(text(straight), text(&ENCODER.encode_carefully(envelope, limit)), "written differently");
+    }
     match (whole, fitted) {
         (Ok(whole), Ok(fitted)) => {
             assert!(fitted.len() <= limit, "{} bytes, at most {limit}", fitted.len());
@@ -67,6 +70,10 @@ pub fn holds(envelope: &[u8], limit: usize) {
         }
         (Err(error), Ok(_)) => panic!("readable only where the limit is {limit}: {error}"),
     }
+}
+
+fn text(encoded: &Result<Vec<u8>, EncodeError>) -> Result<Cow<'_, str>, &EncodeError> {
+    encoded.as_ref().map(|bytes| String::from_utf8_lossy(bytes))
 }
 
 fn read(bytes: &[u8]) -> WireSpan {

@@ -2,10 +2,10 @@
 //! values"). Only a string value that is a data URL and nothing else is replaced: prose stays.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use memchr::{memchr, memchr2, memmem};
 
+use super::encoded::{encoded_len, push_json_string};
 use super::surrogates::{code_unit, pair_at};
 
 /// The longest header, from `data:` to the comma, that is believed to be one. In bytes.
@@ -30,7 +30,7 @@ pub fn without_data_urls(text: &str) -> Cow<'_, str> {
             continue;
         };
         out.push_str(text.get(copied..quote).unwrap_or_default());
-        let _ = write!(out, "\"[data {media_type}, {size} bytes]\"");
+        out.extend(["\"", &short(media_type, size), "\""]);
         copied = end;
     }
     if copied == 0 {
@@ -38,6 +38,22 @@ pub fn without_data_urls(text: &str) -> Cow<'_, str> {
     }
     out.push_str(text.get(copied..).unwrap_or_default());
     Cow::Owned(out)
+}
+
+/// What stands for `text`, a string value, if it is a data URL.
+pub fn data_url_in_short(text: &str) -> Option<String> {
+    let body = if encoded_len(text) == text.len() + 2 {
+        Cow::Borrowed(text)
+    } else {
+        let mut json = String::new();
+        push_json_string(&mut json, text);
+        Cow::Owned(json.strip_prefix('"')?.strip_suffix('"')?.to_owned())
+    };
+    read(&body).map(|(media_type, size)| short(media_type, size))
+}
+
+fn short(media_type: &str, size: usize) -> String {
+    format!("[data {media_type}, {size} bytes]")
 }
 
 /// What stands between the quote at `quote` and the one that closes its string.

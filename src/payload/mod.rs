@@ -42,7 +42,7 @@ mod trim;
 
 use std::borrow::Cow;
 
-pub use data_url::without_data_urls;
+pub use data_url::{data_url_in_short, without_data_urls};
 pub use encoded::{encoded_len, push_json_string};
 pub use fit::{Content, Fitted, MIN_BUDGET, fit_agent, fit_tool, fit_value, fit_values};
 pub use share::level;

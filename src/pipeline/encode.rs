@@ -1,32 +1,27 @@
 //! One finished span becomes the bytes that stand for it on the wire.
+//!
+//! In one pass, where it is as the shim writes it and needs no cut (`span::straight`); else the careful way, which also says
+//! what is wrong with it. Both write the same bytes.
+
+mod careful;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::diagnostics::{self, Event, debug};
+use crate::diagnostics::{debug, debugging};
 use crate::linking::Linking;
-use crate::payload::{self, Content, Fitted};
-use crate::span::{FinishedSpan, Unreadable};
-use crate::wire::fallom::{Kind, PromptLink, SDK, SDK_VERSION, Status, WireSpan};
-use crate::wire::time::iso;
+use crate::span::Unreadable;
+use crate::span::straight::{Straight, Tools};
+use crate::wire::fallom::{Kind, PromptLink};
 
-/// An error's message is kept to this (`spans.md`, "Failure").
-const MOST_ERROR_BYTES: usize = 4 * 1024;
 /// An escaped character takes at most six bytes for one (`\u001f`): below this share of the limit nothing can be
 /// too long, and need not be measured.
 const WORST_ESCAPE: usize = 6;
 /// Room for the names of the content's attributes and for `fallom.truncated_bytes`.
 const NAMES: usize = 160;
-/// Content in the attributes of a manual span, as JSON text (`spans.md`, "Manual spans").
-const MANUAL_CONTENT: [&str; 2] = ["input", "output"];
-/// Content of the other spans (`wire.md`).
-const CONTENT: [&str; 2] = ["fallom.raw.request", "fallom.raw.response"];
-/// Room that is kept.
-const MOST_ROOM: usize = 64 * 1024;
-const TRUNCATED_BYTES: &str = "fallom.truncated_bytes";
 
 /// Why a span has no bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,226 +44,101 @@ impl std::fmt::Display for EncodeError {
 /// Writes spans, and links them to their prompts.
 pub struct Encoder {
     linking: Arc<Linking>,
-    /// The span without its content, until it is known how long it is with it.
-    room: Mutex<Vec<u8>>,
+    tools: Mutex<Tools>,
+}
+
+/// What tells the prompt that a span used.
+struct Used<'s> {
+    kind: Kind,
+    session_id: &'s str,
+    span_id: &'s str,
+    named: Option<&'s PromptLink>,
+    instructions: &'s [Cow<'s, str>],
+    messages: &'s [Cow<'s, str>],
+    inside_agent: bool,
 }
 
 impl Encoder {
     pub fn new(linking: Arc<Linking>) -> Self {
-        Encoder { linking, room: Mutex::default() }
+        Encoder { linking, tools: Mutex::default() }
     }
 
-    /// The wire's JSON of an envelope (see [`FinishedSpan`]), at most `max_span_bytes` long.
+    /// The wire's JSON of an envelope (see [`crate::span::FinishedSpan`]), at most `max_span_bytes` long.
     ///
     /// # Errors
     /// See [`EncodeError`].
     pub fn encode(&self, envelope: &[u8], max_span_bytes: usize) -> Result<Vec<u8>, EncodeError> {
-        let mut span = FinishedSpan::read(envelope).map_err(EncodeError::Unreadable)?;
-        let link = self.link(&span);
-        let may_be_long = envelope.len().saturating_mul(WORST_ESCAPE) + NAMES > max_span_bytes;
-
-        let manual = span.request.is_none() && span.response.is_none();
-        let mut content = Texts::of(&mut span);
-        let is_agent = span.kind == Kind::Agent;
-        let mut wire = wire_span(span, link);
-        if manual {
-            content.take_manual(&mut wire.attributes);
+        match self.encode_straight(envelope, max_span_bytes) {
+            Some(bytes) => Ok(bytes),
+            None => self.encode_carefully(envelope, max_span_bytes),
         }
-        let (budget, cut) =
-            if may_be_long { budget(&mut wire, content.len(), max_span_bytes)? } else { (usize::MAX, 0) };
-        let fitted = content.fit(is_agent, budget);
-        let cut = cut + fitted.truncated_bytes;
-        if cut > 0 {
-            let message =
-                format!("{cut} bytes of a span were cut to fit into maxSpanBytes ({max_span_bytes})");
-            let (kind, message) = (diagnostics::Kind::Truncated, message.into());
-            diagnostics::report(Event { kind, message, count: 1, reason: None });
-        }
-        let bytes = self.written(wire, &fitted, manual, cut).ok_or(EncodeError::TooLarge)?;
-        if bytes.len() > max_span_bytes { Err(EncodeError::TooLarge) } else { Ok(bytes) }
     }
 
-    /// The span's JSON. Its content, which is nearly all of it, goes from one text into the other, behind its attributes.
-    fn written(&self, mut wire: WireSpan, content: &Fitted, manual: bool, cut: u64) -> Option<Vec<u8>> {
-        let names = if manual { MANUAL_CONTENT } else { CONTENT };
-        let texts = || names.into_iter().zip([&content.request, &content.response]).filter_map(with_text);
-        for name in texts().map(|(name, _)| name).chain((cut > 0).then_some(TRUNCATED_BYTES)) {
-            wire.attributes.shift_remove(name);
-        }
-        let mut room = self.room.lock();
-        room.clear();
-        serde_json::to_writer(&mut *room, &wire).ok()?;
-        // The attributes stand last, and there is always one.
-        let rest = str::from_utf8(&room).ok()?.strip_suffix("}}")?;
-        let cut = if cut > 0 { format!(",\"{TRUNCATED_BYTES}\":{cut}") } else { String::new() };
-        let length: usize = texts().map(|(name, text)| name.len() + 4 + payload::encoded_len(text)).sum();
-        let mut out = String::with_capacity(rest.len() + length + cut.len() + 2);
-        out.push_str(rest);
-        for (name, text) in texts() {
-            out.extend([",\"", name, "\":"]);
-            payload::push_json_string(&mut out, text);
-        }
-        out.extend([&cut, "}}"]);
-        room.shrink_to(MOST_ROOM);
-        Some(out.into_bytes())
+    /// Nothing where it must be done with care.
+    pub(super) fn encode_straight(&self, envelope: &[u8], max_span_bytes: usize) -> Option<Vec<u8>> {
+        let mut tools = self.tools.lock();
+        let links = self.linking.any() || debugging();
+        let written = tools.write(envelope, max_span_bytes, links);
+        let bytes = written.and_then(|span| {
+            let link = self.link_straight(&span);
+            let may_be_long = may_be_long(envelope, max_span_bytes);
+            tools.finish(&span, &link, |length, names| {
+                let needed = if may_be_long { length - names + NAMES } else { length };
+                needed.max(length) <= max_span_bytes
+            })
+        });
+        tools.end();
+        bytes
     }
 
-    fn link(&self, span: &FinishedSpan) -> PromptLink {
-        if !matches!(span.kind, Kind::Agent | Kind::Llm) {
+    fn link_straight(&self, span: &Straight) -> PromptLink {
+        let used = Used {
+            kind: span.kind,
+            session_id: &span.session_id,
+            span_id: &span.span_id,
+            named: span.prompt.as_ref(),
+            instructions: &span.link_texts,
+            messages: &span.link_messages,
+            inside_agent: span.inside_agent,
+        };
+        self.link(&used, || span.request())
+    }
+
+    /// `request` is asked only where the rest leaves it open.
+    fn link(&self, used: &Used, request: impl FnOnce() -> Value) -> PromptLink {
+        if !matches!(used.kind, Kind::Agent | Kind::Llm) {
             return PromptLink::default();
         }
-        let link = match &span.prompt {
+        let link = match used.named {
             Some(named) => named.clone(),
-            None if self.linking.any() => self.link_by_text(span),
+            None if self.linking.any() => self.link_by_text(used, request),
             None => return PromptLink::default(),
         };
         debug(|| match (&link.prompt_key, link.prompt_version) {
             (Some(key), Some(version)) => {
-                let how = if span.prompt.is_some() { "was given" } else { "used" };
-                format!("span {} {how} prompt {key} version {version}", span.span_id)
+                let how = if used.named.is_some() { "was given" } else { "used" };
+                format!("span {} {how} prompt {key} version {version}", used.span_id)
             }
-            _ => format!("span {} used no prompt that is known", span.span_id),
+            _ => format!("span {} used no prompt that is known", used.span_id),
         });
         link
     }
 
-    fn link_by_text(&self, span: &FinishedSpan) -> PromptLink {
-        let mut search = self.linking.search(&span.session.session_id);
-        search.instructions(&span.link_texts.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    fn link_by_text(&self, used: &Used, request: impl FnOnce() -> Value) -> PromptLink {
+        let mut search = self.linking.search(used.session_id);
+        search.instructions(&used.instructions.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         if !search.is_decided() {
-            let request = span.request.as_deref().and_then(|request| serde_json::from_str(request).ok());
-            let request: Value = request.unwrap_or_default();
-            let mut texts: Vec<&str> = span.link_messages.iter().map(AsRef::as_ref).collect();
+            let request = request();
+            let mut texts: Vec<&str> = used.messages.iter().map(AsRef::as_ref).collect();
             collect_texts(&request, &mut texts);
             search.messages(&texts);
         }
-        search.link(!span.inside_agent)
+        search.link(!used.inside_agent)
     }
 }
 
-/// Bytes left for content beside the rest of the span. A rest that leaves too few for the `content` is shortened, to half
-/// of the span at the least; also says by how many bytes.
-fn budget(wire: &mut WireSpan, content: usize, max_span_bytes: usize) -> Result<(usize, u64), EncodeError> {
-    let mut rest = length(wire);
-    let mut cut = 0;
-    let room = max_span_bytes.saturating_sub(content + NAMES).max(max_span_bytes / 2);
-    if rest > room {
-        let own: usize = own_texts(&mut wire.attributes).map(|text| payload::encoded_len(text)).sum();
-        cut = shorten_attributes(&mut wire.attributes, room.saturating_sub(rest - own));
-        rest = length(wire);
-    }
-    let budget = max_span_bytes.checked_sub(rest + NAMES).ok_or(EncodeError::TooLarge)?;
-    Ok((budget, cut))
-}
-
-/// The content of a span while it is made to fit.
-struct Texts {
-    request: Option<String>,
-    response: Option<String>,
-}
-
-impl Texts {
-    fn of(span: &mut FinishedSpan) -> Self {
-        let text = |text: String| match payload::without_data_urls(&text) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(shorter) => shorter,
-        };
-        Texts { request: span.request.take().map(text), response: span.response.take().map(text) }
-    }
-
-    /// Bytes that they take on the wire.
-    fn len(&self) -> usize {
-        [&self.request, &self.response].into_iter().flatten().map(|text| payload::encoded_len(text)).sum()
-    }
-
-    /// `input` and `output` of a manual span stand among its attributes, as JSON text that nothing has read yet.
-    fn take_manual(&mut self, attributes: &mut Map<String, Value>) {
-        let mut take = |name: &str| match attributes.shift_remove(name)? {
-            Value::String(text) => Some(match payload::prepare(&text) {
-                Cow::Borrowed(_) => text,
-                Cow::Owned(prepared) => prepared,
-            }),
-            other => Some(other.to_string()),
-        };
-        self.request = take(MANUAL_CONTENT[0]);
-        self.response = take(MANUAL_CONTENT[1]);
-    }
-
-    fn fit(&self, is_agent: bool, budget: usize) -> Fitted<'_> {
-        let content = Content { request: self.request.as_deref(), response: self.response.as_deref() };
-        if is_agent { payload::fit_agent(content, budget) } else { payload::fit_tool(content, budget) }
-    }
-}
-
-fn with_text<'t>((name, text): (&'t str, &'t Option<Cow<str>>)) -> Option<(&'t str, &'t str)> {
-    Some((name, text.as_deref()?))
-}
-
-/// The span without its content.
-fn wire_span(span: FinishedSpan, prompt: PromptLink) -> WireSpan {
-    let end_ms = span.end_ms.max(span.start_ms);
-    let error_message = (span.status == Status::Error).then(|| {
-        let message = span.error_message.unwrap_or(Cow::Borrowed("failed"));
-        payload::fit_string(&message, MOST_ERROR_BYTES).0.into_owned()
-    });
-    let mut attributes = Map::new();
-    attributes.insert("fallom.sdk_version".to_owned(), SDK_VERSION.into());
-    attributes.insert("fallom.sdk".to_owned(), SDK.into());
-    attributes.extend(span.attributes);
-    for (name, raw) in [
-        ("fallom.raw.usage", span.usage),
-        ("fallom.raw.metadata", span.metadata),
-        ("fallom.raw.timings", span.timings),
-    ] {
-        if let Some(raw) = raw {
-            attributes.insert(name.to_owned(), raw.into());
-        }
-    }
-    WireSpan {
-        session: span.session,
-        trace_id: span.trace_id.into_owned(),
-        span_id: span.span_id.into_owned(),
-        parent_span_id: span.parent_span_id.map(Cow::into_owned),
-        name: span.name.into_owned(),
-        kind: span.kind,
-        model: span.model.map(Cow::into_owned),
-        start_time: iso(span.start_ms),
-        end_time: iso(end_ms),
-        duration_ms: end_ms.abs_diff(span.start_ms),
-        status: span.status,
-        error_message,
-        time_to_first_token_ms: span.time_to_first_token_ms,
-        is_streaming: span.is_streaming.then_some(true),
-        prompt,
-        attributes,
-    }
-}
-
-fn length(wire: &WireSpan) -> usize {
-    serde_json::to_vec(wire).map_or(usize::MAX / 2, |bytes| bytes.len())
-}
-
-/// Texts among the attributes that are a user's own.
-fn own_texts(attributes: &mut Map<String, Value>) -> impl Iterator<Item = &mut String> {
-    attributes.iter_mut().filter(|(name, _)| !name.starts_with("fallom.")).filter_map(
-        |(_, value)| match value {
-            Value::String(text) => Some(text),
-            _ => None,
-        },
-    )
-}
-
-/// A user's own texts share what room there is: the longest give first. Says how many bytes were cut.
-fn shorten_attributes(attributes: &mut Map<String, Value>, budget: usize) -> u64 {
-    let mut sizes: Vec<usize> = own_texts(attributes).map(|text| payload::encoded_len(text)).collect();
-    let each = payload::level(&mut sizes, budget);
-    let mut cut = 0;
-    for text in own_texts(attributes) {
-        let (shortened, bytes) = payload::fit_string(text, each);
-        cut += bytes;
-        *text = shortened.into_owned();
-    }
-    cut
+fn may_be_long(envelope: &[u8], max_span_bytes: usize) -> bool {
+    envelope.len().saturating_mul(WORST_ESCAPE) + NAMES > max_span_bytes
 }
 
 /// The texts of messages: a message's own, its content, and those of its parts.

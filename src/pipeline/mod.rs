@@ -22,7 +22,7 @@ mod waiting;
 mod wake;
 mod worker;
 
-pub use encode::Encoder;
+pub use encode::{EncodeError, Encoder};
 pub use flush::FlushResult;
 pub use ledger::{DropReason, Dropped, Stats};
 pub use worker::Pipeline;

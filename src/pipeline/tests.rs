@@ -1,4 +1,5 @@
 mod encoding;
 mod flush;
 mod ledger;
+mod straight;
 mod waiting;

@@ -25,17 +25,20 @@ pub(super) mod tag {
     pub const ARRAY: u8 = 11;
     pub const OBJECT: u8 = 12;
     pub const DATE: u8 = 13;
+    /// In the place of an attribute's value: the attribute is the JSON text of the value that follows.
+    pub const JSON_OF: u8 = 14;
 }
 /// How a long text is written.
 pub(super) const UTF8: u8 = 1;
 pub(super) const UTF16: u8 = 2;
 
 /// The shim writes no deeper (`MAX_DEPTH` in `shim/snapshot.ts`, and the field itself).
-const MAX_DEPTH: usize = 40;
+pub(super) const MAX_DEPTH: usize = 40;
 /// The largest whole number that a double holds for sure.
 const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 
-/// Reads one envelope, from its start to its end.
+/// Reads one envelope, from its start to its end. A clone reads on from where it stands.
+#[derive(Clone)]
 pub(super) struct Reader<'a> {
     structure: &'a [u8],
     at: usize,
@@ -113,6 +116,7 @@ impl<'a> Reader<'a> {
                 tag::TRUE => Some(Value::Bool(true)),
                 tag::INT => Some(self.int()?.into()),
                 tag::LONG => Some(self.long()?.into()),
+                tag::JSON_OF => Some(Value::String(self.json()?)),
                 tag @ (tag::SHORT_ASCII | tag::SHORT_UTF16 | tag::TEXT) => {
                     Some(Value::String(self.text_of(tag)?.into_owned()))
                 }
@@ -146,12 +150,7 @@ impl<'a> Reader<'a> {
             tag::LONG => push_number(out, self.long()?),
             tag::DECIMAL => out.push_str(self.decimal()?),
             tag::DATE => push_json_string(out, &iso(self.long()?)),
-            tag::JSON_TEXT => {
-                let text = self.long_text()?;
-                let text = well_formed(&text);
-                serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|_| self.unreadable())?;
-                out.push_str(&text);
-            }
+            tag::JSON_TEXT => out.push_str(&self.json_text()?),
             tag::ARRAY | tag::OBJECT if depth >= MAX_DEPTH => return Err(self.unreadable()),
             tag::ARRAY | tag::OBJECT => self.push_container(out, tag == tag::OBJECT, depth + 1)?,
             _ => push_json_string(out, &self.text_of(tag)?),
@@ -212,15 +211,28 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn long_text(&mut self) -> Read<Cow<'a, str>> {
-        let split = |texts: &'a [u8]| {
-            let (kind, rest) = texts.split_first()?;
-            let (length, rest) = rest.split_first_chunk::<4>()?;
-            let (text, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-            Some((*kind, text, rest))
+    /// What was JSON text before it crossed, once it is sure that it is.
+    pub fn json_text(&mut self) -> Read<Cow<'a, str>> {
+        let text = self.long_text()?;
+        let text = match well_formed(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(repaired) => Cow::Owned(repaired),
         };
-        let (kind, text, rest) = split(self.texts).ok_or(self.unreadable())?;
+        serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|_| self.unreadable())?;
+        Ok(text)
+    }
+
+    /// The next of the long texts: how it is written, and its bytes.
+    pub fn raw_text(&mut self) -> Option<(u8, &'a [u8])> {
+        let (kind, rest) = self.texts.split_first()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (text, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
         self.texts = rest;
+        Some((*kind, text))
+    }
+
+    fn long_text(&mut self) -> Read<Cow<'a, str>> {
+        let (kind, text) = self.raw_text().ok_or(self.unreadable())?;
         match kind {
             // What repairs looks at each byte, what only checks at many at once.
             UTF8 => Ok(str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed)),
@@ -229,11 +241,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn int(&mut self) -> Read<i32> {
+    pub fn int(&mut self) -> Read<i32> {
         Ok(i32::from_le_bytes(self.chunk()?))
     }
 
-    fn long(&mut self) -> Read<i64> {
+    pub fn long(&mut self) -> Read<i64> {
         let number = f64::from_le_bytes(self.chunk()?);
         let is_whole = number.fract() == 0.0 && number.abs() <= MAX_SAFE;
         if is_whole { Ok(number as i64) } else { Err(self.unreadable()) }
@@ -243,7 +255,7 @@ impl<'a> Reader<'a> {
         if self.byte()? == tag { Ok(()) } else { Err(self.unreadable()) }
     }
 
-    fn byte(&mut self) -> Read<u8> {
+    pub fn byte(&mut self) -> Read<u8> {
         let byte = self.structure.get(self.at).copied().ok_or(self.unreadable())?;
         self.at += 1;
         Ok(byte)
@@ -254,7 +266,7 @@ impl<'a> Reader<'a> {
         bytes.try_into().map_err(|_| self.unreadable())
     }
 
-    fn take(&mut self, length: usize) -> Read<&'a [u8]> {
+    pub fn take(&mut self, length: usize) -> Read<&'a [u8]> {
         let end = self.at + length;
         let bytes = self.structure.get(self.at..end).ok_or(self.unreadable())?;
         self.at = end;
@@ -268,7 +280,7 @@ fn push_number(out: &mut String, number: i64) {
 }
 
 /// Half of a surrogate pair becomes U+FFFD.
-fn utf16(bytes: &[u8]) -> String {
+pub(super) fn utf16(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let units = bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
     text.extend(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)));

@@ -74,7 +74,7 @@ proptest! {
 fn each_field_arrives() {
     let all = span(json!({
         "parent_span_id": "o", "model": "m", "error_message": "é".repeat(50), "time_to_first_token_ms": 12,
-        "is_streaming": true, "attributes": {"a": "b", "n": 1.5, "big": 1e300, "t": true, "left out": [1]},
+        "is_streaming": true, "attributes": {"a": "b", "n": 1.5, "big": 1e300, "t": true, "left out": null, "o": {"x": [1, "\n"]}},
         "usage": {"inputTokens": 1}, "metadata": {}, "timings": {"phases": []}, "inside_agent": true,
         "prompt": {"prompt_key": "k", "prompt_version": 3}, "link_texts": ["one", "two"], "link_messages": ["three"],
     }));
@@ -85,7 +85,10 @@ fn each_field_arrives() {
     assert_eq!((read.start_ms, read.end_ms), (1_767_225_600_000, 1_767_225_600_007));
     assert_eq!(read.error_message.as_deref(), Some(&*"é".repeat(50)));
     assert_eq!((read.time_to_first_token_ms, read.is_streaming, read.inside_agent), (Some(12), true, true));
-    assert_eq!(Value::Object(read.attributes), json!({"a": "b", "n": 1.5, "big": 1e300, "t": true}));
+    assert_eq!(
+        Value::Object(read.attributes),
+        json!({"a": "b", "n": 1.5, "big": 1e300, "t": true, "o": r#"{"x":[1,"\n"]}"#})
+    );
     assert_eq!(read.usage.as_deref(), Some(r#"{"inputTokens":1}"#));
     assert_eq!((read.metadata.as_deref(), read.timings.as_deref()), (Some("{}"), Some(r#"{"phases":[]}"#)));
     assert_eq!(read.prompt.unwrap().prompt_version, Some(3));

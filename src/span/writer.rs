@@ -1,7 +1,7 @@
 //! Envelopes as `shim/bytes.ts` and `shim/envelope.ts` write them, of an object that names their fields. Tests in Rust have
 //! no shim.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::field;
 use super::reader::{UTF8, UTF16, tag};
@@ -44,6 +44,8 @@ pub fn envelope(span: &Value) -> Vec<u8> {
         if matches!(number, field::SESSION | field::PROMPT) {
             writer.structure.push(tag::JSON_TEXT);
             writer.long(&value.to_string());
+        } else if let (field::ATTRIBUTES, Value::Object(attributes)) = (number, value) {
+            writer.attributes(attributes);
         } else {
             writer.value(value);
         }
@@ -60,6 +62,19 @@ struct Writer {
 }
 
 impl Writer {
+    /// An attribute that has structure is the JSON text of it.
+    fn attributes(&mut self, attributes: &Map<String, Value>) {
+        self.structure.push(tag::OBJECT);
+        for (name, value) in attributes {
+            self.text(name);
+            if value.is_array() || value.is_object() {
+                self.structure.push(tag::JSON_OF);
+            }
+            self.value(value);
+        }
+        self.structure.push(tag::END);
+    }
+
     fn value(&mut self, value: &Value) {
         match value {
             Value::Null => self.structure.push(tag::NULL),

@@ -9,6 +9,10 @@ use serde_json::{Map, Value};
 pub const SDK_VERSION: &str = "2";
 /// Who wrote the span, sent as `fallom.sdk`.
 pub const SDK: &str = concat!("@fallom/trace-rs/", env!("CARGO_PKG_VERSION"));
+/// The attributes of a span's content, which is JSON text: request and response,
+pub const CONTENT: [&str; 2] = ["fallom.raw.request", "fallom.raw.response"];
+/// or, in a manual span, what the user set as such (`spans.md`, "Manual spans").
+pub const MANUAL_CONTENT: [&str; 2] = ["input", "output"];
 
 /// What kind of work a span stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,250 @@
+//! Where a span is written: memory that is used again for the next one.
+
+use super::escape::{self, BLOCK, Run};
+use super::time::iso_bytes;
+
+/// Beyond what is written there is always so much, for whole blocks are stored where a few bytes are wanted.
+const SLACK: usize = 2 * BLOCK;
+/// What it has at the least.
+const LEAST: usize = 16 * 1024;
+/// What it keeps from one span to the next: for good, and while spans need it.
+const MOST_KEPT: usize = 64 * 1024;
+const MOST_KEPT_IN_USE: usize = 1024 * 1024;
+/// It is not in use if so many spans in a row needed less.
+const SMALL_RUN: u32 = 64;
+
+/// Text in the making. Each method that writes gives `None` where it would be longer than is wanted.
+#[derive(Default)]
+pub struct Room {
+    bytes: Vec<u8>,
+    at: usize,
+    most: usize,
+    small_in_a_row: u32,
+}
+
+impl Room {
+    /// Begins a text that is of no use if it is longer than `most`. That is looked at only where memory is asked for.
+    pub fn begin(&mut self, most: usize) {
+        self.at = 0;
+        self.most = most;
+    }
+
+    /// What was written is not needed any more.
+    pub fn end(&mut self) {
+        let is_small = self.at <= MOST_KEPT / 2;
+        self.small_in_a_row = if is_small { self.small_in_a_row.saturating_add(1) } else { 0 };
+        let kept = if self.small_in_a_row >= SMALL_RUN { MOST_KEPT } else { MOST_KEPT_IN_USE };
+        if self.bytes.len() > kept {
+            self.bytes.truncate(kept);
+            self.bytes.shrink_to(kept);
+        }
+        self.at = 0;
+    }
+
+    /// Where the next byte will stand.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    pub fn get(&self, range: std::ops::Range<usize>) -> &[u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    /// Takes back what was written since.
+    pub fn rewind(&mut self, at: usize) {
+        self.at = self.at.min(at);
+    }
+
+    /// Puts what was written last, from `from` on, in the place of `range`, and gives by how many bytes what stood behind
+    /// that has moved.
+    pub fn replace(&mut self, range: std::ops::Range<usize>, from: usize) -> Option<isize> {
+        let new = self.bytes.get(from..self.at)?.to_vec();
+        let moved = isize::try_from(new.len()).ok()? - isize::try_from(range.len()).ok()?;
+        self.bytes.splice(range, new);
+        self.at = from.checked_add_signed(moved)?;
+        Some(moved)
+    }
+
+    /// There is room for `more` bytes and the slack, if the text with `least` more bytes is not too long.
+    #[inline(always)]
+    fn reserve(&mut self, more: usize, least: usize) -> Option<()> {
+        if self.bytes.len() - self.at < more + SLACK { self.grow(more, least) } else { Some(()) }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize, least: usize) -> Option<()> {
+        if self.at.checked_add(least)? > self.most {
+            return None;
+        }
+        let len = self.at.checked_add(more)?.checked_add(SLACK)?.checked_next_power_of_two()?;
+        self.bytes.resize(len.max(LEAST), 0);
+        Some(())
+    }
+
+    /// Bytes as they are.
+    #[inline(always)]
+    pub fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        self.reserve(bytes.len(), bytes.len())?;
+        let end = self.at + bytes.len();
+        self.bytes.get_mut(self.at..end)?.copy_from_slice(bytes);
+        self.at = end;
+        Some(())
+    }
+
+    /// Text in UTF-8, escaped. Says whether it may have other characters than ASCII.
+    #[inline]
+    pub fn put_utf8<const IS_TWICE: bool>(&mut self, text: &[u8]) -> Option<bool> {
+        let mut rest = text;
+        let mut beyond = false;
+        loop {
+            self.reserve(rest.len(), rest.len())?;
+            let Run { len, beyond_ascii } = escape::copy_plain(rest, self.bytes.get_mut(self.at..)?);
+            self.at += len;
+            beyond |= beyond_ascii;
+            let Some((special, after)) = rest.get(len..)?.split_first() else { return Some(beyond) };
+            self.put_escape::<IS_TWICE>(*special)?;
+            rest = after;
+        }
+    }
+
+    /// Text in UTF-16, escaped. Half of a surrogate pair becomes U+FFFD.
+    pub fn put_utf16<const IS_TWICE: bool>(&mut self, text: &[u8]) -> Option<()> {
+        let (mut rest, _) = text.as_chunks::<2>();
+        loop {
+            // A unit takes three bytes at most, but for what is escaped.
+            self.reserve(3 * rest.len(), rest.len())?;
+            let copied = escape::copy_plain_units(rest, self.bytes.get_mut(self.at..)?);
+            self.at += copied;
+            rest = rest.get(copied..)?;
+            let Some((first, after)) = rest.split_first() else { return Some(()) };
+            if let [byte @ ..0x80, 0] = first {
+                self.put_escape::<IS_TWICE>(*byte)?;
+                rest = after;
+                continue;
+            }
+            while let Some((first, after)) = rest.split_first() {
+                let unit = u16::from_le_bytes(*first);
+                if unit < 0x80 {
+                    break;
+                }
+                let taken = self.put_character(unit, after.first().copied())?;
+                rest = rest.get(taken..)?;
+            }
+        }
+    }
+
+    /// A character beyond ASCII that begins with `unit`. Says how many units it takes.
+    #[inline(always)]
+    fn put_character(&mut self, unit: u16, next: Option<[u8; 2]>) -> Option<usize> {
+        let place: &mut [u8; 4] = self.bytes.get_mut(self.at..)?.first_chunk_mut()?;
+        let tail = |code: u32| 0x80 | (code & 0x3F) as u8;
+        let mut code = u32::from(unit);
+        if code < 0x800 {
+            *place = [0xC0 | (code >> 6) as u8, tail(code), 0, 0];
+            self.at += 2;
+            return Some(1);
+        }
+        if unit & 0xF800 == 0xD800 {
+            let low = next.map(u16::from_le_bytes).filter(|low| low & 0xFC00 == 0xDC00);
+            if let (0xD800..0xDC00, Some(low)) = (unit, low) {
+                code = 0x10000 + ((code & 0x3FF) << 10) + u32::from(low & 0x3FF);
+                *place = [0xF0 | (code >> 18) as u8, tail(code >> 12), tail(code >> 6), tail(code)];
+                self.at += 4;
+                return Some(2);
+            }
+            code = u32::from(char::REPLACEMENT_CHARACTER);
+        }
+        *place = [0xE0 | (code >> 12) as u8, tail(code >> 6), tail(code), 0];
+        self.at += 3;
+        Some(1)
+    }
+
+    #[inline(always)]
+    fn put_escape<const IS_TWICE: bool>(&mut self, special: u8) -> Option<()> {
+        let escape = escape::escape::<IS_TWICE>(special);
+        *self.bytes.get_mut(self.at..)?.first_chunk_mut()? = escape.bytes;
+        self.at += escape.len;
+        Some(())
+    }
+
+    pub fn put_whole(&mut self, number: i64) -> Option<()> {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut left = number.unsigned_abs();
+        loop {
+            at -= 1;
+            *digits.get_mut(at)? = b'0' + (left % 10) as u8;
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            self.put(b"-")?;
+        }
+        self.put(digits.get(at..)?)
+    }
+
+    /// A time in ms since 1970.
+    pub fn put_iso(&mut self, ms: i64) -> Option<()> {
+        self.put(&iso_bytes(ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(write: impl FnOnce(&mut Room) -> Option<()>) -> String {
+        let mut room = Room::default();
+        room.begin(usize::MAX);
+        write(&mut room).unwrap();
+        String::from_utf8(room.get(0..room.at()).to_vec()).unwrap()
+    }
+
+    /// The inside of a JSON string.
+    fn inside(text: &str) -> String {
+        let json = serde_json::to_string(text).unwrap();
+        json[1..json.len() - 1].to_owned()
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_escaped_once_and_twice_as_serde_json_does(text in "(?s)(.|[ -~]{20}|[\"\\\\\u{0}-\u{20}]){0,60}") {
+            let utf8 = text.as_bytes();
+            prop_assert_eq!(written(|room| room.put_utf8::<false>(utf8).map(drop)), inside(&text));
+            prop_assert_eq!(written(|room| room.put_utf8::<true>(utf8).map(drop)), inside(&inside(&text)));
+        }
+
+        #[test]
+        fn utf16_comes_out_as_javascript_would_make_it_well_formed(units in prop::collection::vec(
+            prop_oneof![4 => 0x20u16..0x7F, 1 => 0..0x20u16, 1 => any::<u16>(), 1 => 0xD800u16..0xE000], 0..80)) {
+            let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+            let text = String::from_utf16_lossy(&units);
+            prop_assert_eq!(written(|room| room.put_utf16::<false>(&bytes)), inside(&text));
+            prop_assert_eq!(written(|room| room.put_utf16::<true>(&bytes)), inside(&inside(&text)));
+        }
+
+        #[test]
+        fn numbers_are_written_in_digits(number: i64) {
+            prop_assert_eq!(written(|room| room.put_whole(number)), number.to_string());
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_written_on_and_a_large_room_is_given_back() {
+        let mut room = Room::default();
+        room.begin(1000);
+        assert_eq!(room.put_utf8::<true>(&[b'a'; 100_000]), None);
+        room.begin(usize::MAX);
+        assert_eq!(room.put_utf8::<true>(&vec![b'a'; 4 << 20]), Some(false));
+        room.end();
+        assert!(room.bytes.capacity() <= MOST_KEPT_IN_USE);
+        for _ in 0..=SMALL_RUN {
+            room.begin(usize::MAX);
+            room.end();
+        }
+        assert!(room.bytes.capacity() <= MOST_KEPT);
+    }
+}
