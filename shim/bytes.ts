@@ -1,3 +1,5 @@
+import type { Name } from "./names";
+
 /**
  * How a span crosses to the core: as bytes that `src/span/reader.rs` reads on its own thread. Of the ways that were
  * measured (CONTRIBUTING.md, "The crossing") this costs the event loop least: texts are copied as they are, nothing is
@@ -30,6 +32,10 @@ const ARRAY = 11;
 const OBJECT = 12;
 /** 8 bytes, a double: ms since 1970 of a date that is written as text. */
 const DATE = 13;
+/** The JSON text of the next value, as a text. */
+const JSON_OF = 14;
+/** One byte: which of the names that both sides know. */
+const NAME = 15;
 
 /** How a long text is written: its kind, 4 bytes of length, its bytes. */
 const UTF8 = 1;
@@ -79,7 +85,7 @@ export function sendEnvelope<A, B>(
     at += HEAD;
     write(one, other);
     putEnd();
-    bytes.writeUInt32LE(at - from - HEAD, from);
+    putUint32(at - from - HEAD, from);
     putLongTexts();
     send(bytes, from, at);
   } finally {
@@ -108,6 +114,23 @@ export function putSnapshot(snapshot: Snapshot): void {
   makeRoom(structure.length);
   at += bytes.write(structure, at, "latin1");
   for (let i = 0; i < own.length; i++) texts.push(own[i] as string);
+}
+
+/** Whether the value is an array or an object, and not what stands for another one. */
+export function isContainer({ structure }: Snapshot): boolean {
+  const tag = structure.charCodeAt(0);
+  return tag === ARRAY || tag === OBJECT;
+}
+
+/** The JSON text that the value crosses as; `undefined` if the core is to write it. */
+export function jsonOf({ structure, texts: [text] }: Snapshot): string | undefined {
+  return structure.charCodeAt(0) === JSON_TEXT ? text : undefined;
+}
+
+/** Writes a value as a text: its JSON text, which the core makes. */
+export function putJsonOf(snapshot: Snapshot): void {
+  putByte(JSON_OF);
+  putSnapshot(snapshot);
 }
 
 /** Says which field of the envelope the next value is. */
@@ -163,6 +186,14 @@ export function putText(value: string): void {
   } else if (!putAscii(SHORT_ASCII, value)) putUtf16(value);
 }
 
+/** As `putText`, of a name that both sides know. */
+export function putName(name: Name): void {
+  makeRoom(STEP);
+  bytes[at] = NAME;
+  bytes[at + 1] = name;
+  at += 2;
+}
+
 /** JSON text, as the value that it stands for. */
 export function putJson(text: string): void {
   putByte(JSON_TEXT);
@@ -191,25 +222,31 @@ function putByte(byte: number): void {
 
 function putInt(value: number): void {
   makeRoom(STEP);
-  bytes[at] = INT;
-  bytes[at + 1] = value;
-  bytes[at + 2] = value >> 8;
-  bytes[at + 3] = value >> 16;
-  bytes[at + 4] = value >> 24;
-  at += 5;
+  bytes[at++] = INT;
+  putUint32(value, at);
+  at += 4;
+}
+
+function putUint32(value: number, to: number): void {
+  const into = bytes;
+  into[to] = value;
+  into[to + 1] = value >> 8;
+  into[to + 2] = value >> 16;
+  into[to + 3] = value >> 24;
 }
 
 /** Whether `value` was written: it is, if it is ASCII. There must be room. */
 function putAscii(tag: number, value: string): boolean {
   const { length } = value;
+  const into = bytes;
   const start = at + 2;
   for (let i = 0; i < length; i++) {
     const unit = value.charCodeAt(i);
     if (unit > 127) return false;
-    bytes[start + i] = unit;
+    into[start + i] = unit;
   }
-  bytes[at] = tag;
-  bytes[at + 1] = length;
+  into[at] = tag;
+  into[at + 1] = length;
   at = start + length;
   return true;
 }
@@ -239,15 +276,23 @@ function putLongText(text: string): void {
   // What is long is worth being measured.
   if (ascii && at + most > bytes.length) most = TEXT_HEAD + Buffer.byteLength(text);
   makeRoom(most);
-  const length = bytes.write(text, at + TEXT_HEAD, ascii ? "utf8" : "utf16le");
+  const length = ascii ? writeUtf8(text, at + TEXT_HEAD) : bytes.write(text, at + TEXT_HEAD, "utf16le");
   bytes[at] = ascii ? UTF8 : UTF16;
-  bytes.writeUInt32LE(length, at + 1);
+  putUint32(length, at + 1);
   at += TEXT_HEAD + length;
+}
+
+/** Node's own way below `write`, where it has one: there are several texts a span. */
+function writeUtf8(text: string, to: number): number {
+  const { utf8Write } = bytes as { utf8Write?: (text: string, to: number, most: number) => number };
+  return utf8Write === undefined
+    ? bytes.write(text, to, "utf8")
+    : utf8Write.call(bytes, text, to, bytes.length - to);
 }
 
 /** By a sample: either way of writing is right for any text. */
 function seemsAscii(text: string): boolean {
-  const step = (text.length >> 3) + 1;
+  const step = (text.length >> 2) + 1;
   for (let i = 0; i < text.length; i += step) if (text.charCodeAt(i) > 127) return false;
   return true;
 }

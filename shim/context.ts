@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type CallSite, isSameSite } from "./call-site";
+import { type CallSite, isSamePlace, isSameSite, runsAround } from "./call-site";
 
 /** A span as what runs inside it sees it. Small on purpose: timers and sockets of the user may hold it for long. */
 export interface Context {
@@ -16,6 +16,8 @@ export interface Context {
   readonly entered: boolean;
   /** Where it was entered, as long as the turn of the event loop lasts. */
   site: CallSite | undefined;
+  /** What the span is the span of, as long as that is under way; only who sets it reads it. */
+  owner: object | undefined;
 }
 
 /** One storage a realm, even where two copies of this package are loaded. */
@@ -79,28 +81,35 @@ export function enter(context: Context): void {
   if (fresh.push(context) === 1) Promise.resolve().then(forgetSites);
 }
 
+/** The innermost context that is open here, of whatever session. */
+export function innermost(): Context | undefined {
+  return firstOpen(storage.getStore());
+}
+
 /**
- * The context around one that starts here, of whatever session. For one that is entered by the same `site` as one
- * before it, in parallel, it is whatever is around that one.
+ * The context around one that is entered at `site`, with `innermost` open. Where that one was entered by the same site, in
+ * parallel, it is what is around that one.
  */
-export function surrounding(site: CallSite | undefined): Context | undefined {
-  const innermost = firstOpen(storage.getStore());
-  if (site === undefined) return innermost;
+export function surrounding(innermost: Context | undefined, site: CallSite): Context | undefined {
+  const there: Context[] = [];
   for (let at = innermost; at?.site !== undefined; at = at.outer) {
     if (isSameSite(at.site, site)) return firstOpen(at.outer);
+    if (isSamePlace(at.site, site)) there.push(at);
   }
-  return innermost;
+  // The outermost of those that were entered in this place enclose it, as long as the runs that entered them go on.
+  const over = there.some(({ site }) => site?.known) ? there.length - runsAround(site) : 0;
+  return over > 0 ? firstOpen(there[over - 1]?.outer) : innermost;
 }
 
 function forgetSites(): void {
   for (const context of fresh.splice(0)) context.site = undefined;
 }
 
-/** Ends `context`, wherever it is still seen; where it is current, its outer one is current again. */
+/** Ends `context`, wherever it is still seen; where it was entered and is current, its outer one is current again. */
 export function leave(context: Context): void {
   context.open = false;
   context.site = undefined;
   // Kept short: spans that overlap for ever, each opened inside the last one, must not chain up.
   context.outer = firstOpen(context.outer);
-  if (storage.getStore() === context) storage.enterWith(context.outer);
+  if (context.entered && storage.getStore() === context) storage.enterWith(context.outer);
 }

@@ -4,6 +4,7 @@ import {
   putEnd,
   putField,
   putJson,
+  putJsonOf,
   putNumber,
   putObject,
   putSnapshot,
@@ -16,8 +17,8 @@ import {
 import { native } from "./native";
 import { putNamed, putValue, Written } from "./values";
 
-/** What a span's attributes hold. */
-export type Attributes = Record<string, string | number | boolean>;
+/** What a span's attributes hold; of a value that was captured, its JSON text. */
+export type Attributes = Record<string, string | number | boolean | Snapshot>;
 
 /** What is known of a span at its end, or so far. Its values are written as they are then. */
 export interface SpanEnd {
@@ -163,9 +164,16 @@ function putFlag(field: number, value: boolean | undefined): void {
 function putAttributes({ attributesBefore, attributes }: SpanEnd): void {
   putField(ATTRIBUTES);
   putObject();
-  for (const name in attributesBefore) putNamed(name, attributesBefore[name]);
-  for (const name in attributes) putNamed(name, attributes[name]);
+  for (const name in attributesBefore) putAttribute(name, attributesBefore[name]);
+  for (const name in attributes) putAttribute(name, attributes[name]);
   putEnd();
+}
+
+function putAttribute(name: string, value: Attributes[string] | undefined): void {
+  if (typeof value === "object") {
+    putText(name);
+    putJsonOf(value);
+  } else putNamed(name, value);
 }
 
 /** Nothing for what JSON leaves out. */

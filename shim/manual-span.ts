@@ -1,3 +1,4 @@
+import { isContainer, jsonOf, type Snapshot } from "./bytes";
 import { current, enter } from "./context";
 import type { Attributes } from "./envelope";
 import { describeError } from "./error";
@@ -10,6 +11,7 @@ import { snapshot } from "./snapshot";
 import { type OpenSpan, type Parent, startSpan } from "./span";
 import { messageOf } from "./thrown";
 import type { SpanContext, SpanKind, SpanOptions } from "./types";
+import { capture } from "./values";
 
 const KINDS: ReadonlySet<unknown> = new Set([
   "agent",
@@ -23,6 +25,9 @@ const KINDS: ReadonlySet<unknown> = new Set([
 
 /** What may use a prompt. */
 const PROMPTED: ReadonlySet<SpanKind> = new Set<SpanKind>(["agent", "llm"]);
+
+/** Says that a span is a manual one; no attribute of the user's can say otherwise. */
+const SPAN_TYPE = "fallom.span_type";
 
 /** The attributes that are content, and stay away when content capture is off. */
 const CONTENT: ReadonlySet<string> = new Set(["input", "output"]);
@@ -50,9 +55,9 @@ export class FallomSpan {
     this.#span = span;
   }
 
-  /** @internal Opens a span and makes it current. */
-  static open(session: unknown, name: unknown, options: SpanOptions | undefined): FallomSpan {
-    const span = startManual(session, name, options, true);
+  /** @internal Opens a span and makes it current, for the user's call of `by`. */
+  static open(session: unknown, name: unknown, options: SpanOptions | undefined, by: Opener): FallomSpan {
+    const span = startManual(session, name, options, by);
     if (span.recording) enter(span.context);
     return new FallomSpan(span);
   }
@@ -86,12 +91,14 @@ export class FallomSpan {
   }
 }
 
+type Opener = (...args: never[]) => unknown;
+
 /** Starts a manual span. Ids that cannot be ids are ignored, with a warning. */
 export function startManual(
   session: unknown,
   name: unknown,
   options: SpanOptions | null | undefined,
-  entered: boolean,
+  enteredBy?: Opener,
 ): OpenSpan {
   const kind = options?.kind;
   const span = startSpan({
@@ -99,10 +106,10 @@ export function startManual(
     name: nameOf(name),
     kind: KINDS.has(kind) ? (kind as SpanKind) : "custom",
     parent: parentOf(session, options),
-    entered,
+    enteredBy,
   });
   if (!span.recording) return span;
-  span.known.attributes = { "fallom.span_type": "manual" };
+  span.known.attributes = { [SPAN_TYPE]: "manual" };
   if (PROMPTED.has(span.kind)) span.known.promptJson = promptHere(identityOf(session).context.sessionId);
   return span;
 }
@@ -110,14 +117,17 @@ export function startManual(
 /** Adds the user's attributes to a manual span, in their normal form. Never throws. */
 export function addAttributes(span: OpenSpan, attributes: unknown): void {
   if (typeof attributes !== "object" || attributes === null) return;
-  const known: Attributes = span.known.attributes ?? {};
   for (const key of keysOf(attributes)) {
     if (CONTENT.has(key) && !span.capture) continue;
-    const value = attributeOf(attributes, key);
-    if (value !== undefined && key !== "__proto__") known[key] = value;
+    if (key !== SPAN_TYPE && key !== "__proto__") addAttribute(span, key, attributeOf(attributes, key));
   }
-  known["fallom.span_type"] = "manual";
-  span.known.attributes = known;
+}
+
+/** Adds one, unless there is nothing to add. */
+export function addAttribute(span: OpenSpan, key: string, value: Attributes[string] | undefined): void {
+  // A span that has ended has none any more.
+  const known = span.known.attributes;
+  if (known !== undefined && value !== undefined) known[key] = value;
 }
 
 function keysOf(value: object): string[] {
@@ -128,7 +138,7 @@ function keysOf(value: object): string[] {
   }
 }
 
-function attributeOf(holder: object, key: string): string | number | boolean | undefined {
+function attributeOf(holder: object, key: string): Attributes[string] | undefined {
   let value: unknown;
   try {
     value = (holder as Record<string, unknown>)[key];
@@ -143,13 +153,15 @@ function attributeOf(holder: object, key: string): string | number | boolean | u
     case "bigint":
       return Number.isFinite(value) ? (value as number) : String(value);
     default:
-      return textOf(value);
+      return captured(value);
   }
 }
 
-/** JSON text, but of what is one text in its normal form (a date), that text. */
-function textOf(value: unknown): string | undefined {
-  const json = snapshot(value);
+/** What becomes JSON text, taken as it is now; of what is one text in its normal form (a date), that text. */
+function captured(value: unknown): Snapshot | string | undefined {
+  const taken = capture(value);
+  if (taken === undefined || isContainer(taken)) return taken;
+  const json = jsonOf(taken) ?? snapshot(value);
   return json?.startsWith('"') ? (JSON.parse(json) as string) : json;
 }
 

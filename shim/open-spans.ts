@@ -13,14 +13,21 @@ interface OpenSpan {
   readonly traceId: string;
   readonly openedMs: number;
   readonly recording: boolean;
+  /** Its neighbours among the open spans. */
+  older: OpenSpan | undefined;
+  newer: OpenSpan | undefined;
   finishIncomplete(why: Incomplete, errorMessage: string, endMs?: number): void;
 }
 
 /** The longest delay that a timer of Node can have. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
-/** The open spans of this realm, oldest first. They must all be sent, should the process end or nobody end them. */
-const spans = new Set<OpenSpan>();
+/**
+ * The open spans of this realm: the oldest and the newest of a list. They must all be sent, should the process end or
+ * nobody end them.
+ */
+let oldest: OpenSpan | undefined;
+let newest: OpenSpan | undefined;
 
 /** Timers are made in this scope: made in a request's, one would hold that request's async state till it fires. */
 const scope = new AsyncResource("FallomOpenSpans", { requireManualDestroy: true });
@@ -34,12 +41,15 @@ export function endWithProcess(): void {
 
 /** Whether no span is open. */
 export function isIdle(): boolean {
-  return spans.size === 0;
+  return oldest === undefined;
 }
 
 /** Sees to it that `span` is sent, whatever happens. */
 export function keep(span: OpenSpan): void {
-  spans.add(span);
+  span.older = newest;
+  if (newest === undefined) oldest = span;
+  else newest.newer = span;
+  newest = span;
   endWithProcess();
   if (timer !== undefined) return;
   try {
@@ -51,13 +61,20 @@ export function keep(span: OpenSpan): void {
 
 /** The span has ended. */
 export function forget(span: OpenSpan): void {
-  spans.delete(span);
+  const { older, newer } = span;
+  if (older !== undefined) older.newer = newer;
+  else if (oldest === span) oldest = newer;
+  if (newer !== undefined) newer.older = older;
+  else if (newest === span) newest = older;
+  span.older = undefined;
+  span.newer = undefined;
 }
 
 /** The trace of an open span. */
 export function traceIdOf(spanId: string | undefined): string | undefined {
-  for (const span of spans) if (span.spanId === spanId) return span.traceId;
-  return undefined;
+  let span = newest;
+  while (span !== undefined && span.spanId !== spanId) span = span.older;
+  return span?.traceId;
 }
 
 const abandoned = new FinalizationRegistry<OpenSpan>((span) => {
@@ -73,7 +90,6 @@ export function abandonWith(token: object, span: OpenSpan): void {
 }
 
 function schedule(): void {
-  const [oldest] = spans;
   if (oldest === undefined) return;
   const delay = oldest.openedMs + native().maxOpenMs() - now();
   timer = setTimeout(sweep, Math.min(Math.max(delay, 1), MAX_DELAY_MS));
@@ -85,17 +101,21 @@ function sweep(): void {
   const limit = native().maxOpenMs();
   // One end for all, so that no child outlasts its parent.
   const end = now();
-  for (const span of spans) {
-    if (span.openedMs + limit > end) break;
-    span.finishIncomplete("expired", `the span was open for ${limit} ms and longer`, end);
-  }
+  while (oldest !== undefined && oldest.openedMs + limit <= end)
+    finishAsItIs(oldest, "expired", `the span was open for ${limit} ms and longer`, end);
   schedule();
+}
+
+function finishAsItIs(span: OpenSpan, why: Incomplete, errorMessage: string, endMs: number): void {
+  span.finishIncomplete(why, errorMessage, endMs);
+  // Whatever became of it, it is not met again.
+  forget(span);
 }
 
 function finishAll(): void {
   try {
     const end = now();
-    for (const span of spans) span.finishIncomplete("exit", "the process ended before the span did", end);
+    while (oldest !== undefined) finishAsItIs(oldest, "exit", "the process ended before the span did", end);
   } catch {
     // The end of the user's process is not ours to disturb.
   }

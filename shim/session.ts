@@ -41,7 +41,7 @@ export class FallomSession {
    * `wrapTraced`, which knows where each begins and ends, or with the ids of their parent.
    */
   span(name: string, options?: SpanOptions): FallomSpan {
-    return FallomSpan.open(this, name, options);
+    return FallomSpan.open(this, name, options, FallomSession.prototype.span);
   }
 
   /**

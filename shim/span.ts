@@ -1,6 +1,6 @@
-import { captureSite } from "./call-site";
+import { siteOf } from "./call-site";
 import { now, settleClock } from "./clock";
-import { applyIn, type Context, leave, runIn, surrounding, visible } from "./context";
+import { applyIn, type Context, innermost, leave, runIn, surrounding, visible } from "./context";
 import { record, type SpanEnd } from "./envelope";
 import { identityOf } from "./identity";
 import { newSpanId, newTraceId } from "./ids";
@@ -30,8 +30,8 @@ export interface StartOptions {
   streaming?: boolean | undefined;
   /** For an operation that began before; without it, now. Never before its parent's start, where that is known. */
   startMs?: number | undefined;
-  /** Whether the span will be current for what merely follows it (`session.span`). */
-  entered?: boolean | undefined;
+  /** The span will be current for what merely follows it: the function of ours that the user called for that. */
+  enteredBy?: ((...args: never[]) => unknown) | undefined;
 }
 
 /** Starts a span. Never throws. `finish` must be called on every path; see `abandonWith` for where it may not be. */
@@ -69,6 +69,9 @@ export class OpenSpan {
   known: SpanEnd = {};
   /** Tells the rest of what is known so far, when the span is sent as it stands. Must not hold on to a token. */
   partial: (() => SpanEnd) | undefined;
+  /** See `open-spans.ts`. */
+  older: OpenSpan | undefined;
+  newer: OpenSpan | undefined;
   private ended = false;
   private parent: Parent | undefined;
   private waitUntil: WaitUntil | undefined;
@@ -81,9 +84,11 @@ export class OpenSpan {
     if (this.recording && isIdle()) settleClock();
     const identity = identityOf(options.session);
     const { sessionId } = identity.context;
-    const entered = this.recording && options.entered === true;
-    const site = entered ? captureSite() : undefined;
-    const outer = this.recording ? surrounding(site) : undefined;
+    const by = this.recording ? options.enteredBy : undefined;
+    const inside = this.recording ? innermost() : undefined;
+    const site = by && siteOf(options.name, inside?.site !== undefined, by);
+    // Most spans have nothing open beside them.
+    const outer = site && inside?.site ? surrounding(inside, site) : inside;
     const parent = options.parent === undefined ? visible(outer, sessionId) : options.parent;
     this.traceId = parent?.traceId ?? newTraceId();
     this.parentSpanId = parent?.spanId;
@@ -97,7 +102,17 @@ export class OpenSpan {
     this.openedMs = now();
     this.startMs = Math.max(wholeMs(options.startMs) ?? this.openedMs, parent?.startMs ?? 0);
     const { traceId, spanId, startMs } = this;
-    this.context = { traceId, spanId, startMs, sessionId, open: true, outer, entered, site };
+    this.context = {
+      traceId,
+      spanId,
+      startMs,
+      sessionId,
+      open: true,
+      outer,
+      entered: by !== undefined,
+      site,
+      owner: undefined,
+    };
     if (this.recording) keep(this);
   }
 

@@ -1,9 +1,9 @@
 import { types } from "node:util";
 import { describeError } from "./error";
-import { addAttributes, startManual } from "./manual-span";
-import { snapshot } from "./snapshot";
+import { addAttribute, startManual } from "./manual-span";
 import type { OpenSpan } from "./span";
 import type { SpanOptions } from "./types";
+import { capture } from "./values";
 
 /**
  * A function that does what `fn` does and records each call as a span of its own: arguments as `input`, the result
@@ -25,7 +25,7 @@ export function wrapTraced<F extends (...args: never[]) => unknown>(
   if (typeof fn !== "function") return fn;
   return new Proxy(fn, {
     apply(target, self: unknown, args: unknown[]): unknown {
-      const span = startManual(session, name, options, false);
+      const span = startManual(session, name, options);
       if (!span.recording) return Reflect.apply(target, self, args);
       setContent(span, "input", args.length === 1 ? args[0] : args);
       let result: unknown;
@@ -63,5 +63,5 @@ function fail(span: OpenSpan, error: unknown): void {
 }
 
 function setContent(span: OpenSpan, name: "input" | "output", value: unknown): void {
-  if (span.capture) addAttributes(span, { [name]: snapshot(value) });
+  if (span.capture) addAttribute(span, name, capture(value));
 }

@@ -6,6 +6,7 @@ import {
   putDate,
   putEnd,
   putJson,
+  putName,
   putNull,
   putNumber,
   putObject,
@@ -15,6 +16,7 @@ import {
   snapshotOf,
   textCount,
 } from "./bytes";
+import type { Name } from "./names";
 import {
   beginWalk,
   CIRCULAR,
@@ -58,6 +60,15 @@ export function putNamed(name: string, value: unknown): void {
   const at = position();
   const texts = textCount();
   putText(name);
+  if (!putValue(value)) rewind(at, texts);
+}
+
+/** As `putNamed`, of a name that both sides know. */
+export function putKnown(name: Name, value: unknown): void {
+  if (value === undefined) return;
+  const at = position();
+  const texts = textCount();
+  putName(name);
   if (!putValue(value)) rewind(at, texts);
 }
 

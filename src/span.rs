@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::wire::fallom::{Kind, PromptLink, Session, Status};
 use reader::Reader;
 
+mod names;
 mod reader;
 pub mod straight;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::Unreadable;
+use super::{Unreadable, names};
 use crate::payload::{push_json_string, well_formed};
 use crate::wire::time::iso;
 
@@ -27,6 +27,7 @@ pub(super) mod tag {
     pub const DATE: u8 = 13;
     /// In the place of an attribute's value: the attribute is the JSON text of the value that follows.
     pub const JSON_OF: u8 = 14;
+    pub const NAME: u8 = 15;
 }
 /// How a long text is written.
 pub(super) const UTF8: u8 = 1;
@@ -117,7 +118,7 @@ impl<'a> Reader<'a> {
                 tag::INT => Some(self.int()?.into()),
                 tag::LONG => Some(self.long()?.into()),
                 tag::JSON_OF => Some(Value::String(self.json()?)),
-                tag @ (tag::SHORT_ASCII | tag::SHORT_UTF16 | tag::TEXT) => {
+                tag @ (tag::SHORT_ASCII | tag::SHORT_UTF16 | tag::TEXT | tag::NAME) => {
                     Some(Value::String(self.text_of(tag)?.into_owned()))
                 }
                 tag => {
@@ -189,8 +190,14 @@ impl<'a> Reader<'a> {
                 Ok(Cow::Owned(utf16(self.take(2 * units)?)))
             }
             tag::TEXT => self.long_text(),
+            tag::NAME => Ok(Cow::Borrowed(self.name()?)),
             _ => Err(self.unreadable()),
         }
+    }
+
+    /// One of those that both sides know.
+    pub fn name(&mut self) -> Read<&'static str> {
+        names::name(self.byte()?).ok_or(self.unreadable())
     }
 
     fn short_ascii(&mut self) -> Read<&'a str> {

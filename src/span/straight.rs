@@ -417,6 +417,7 @@ impl<'e> Walk<'e, '_> {
                 Some(Text::Utf16(self.reader.take(2 * units).ok()?))
             }
             tag::TEXT => Text::of(self.reader.raw_text()?),
+            tag::NAME => Some(Text::Utf8(self.reader.name().ok()?.as_bytes())),
             _ => None,
         }
     }

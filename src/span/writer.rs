@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::field;
 use super::reader::{UTF8, UTF16, tag};
+use super::{field, names};
 
 /// As in `shim/bytes.ts`.
 const SHORT: usize = 40;
@@ -111,7 +111,9 @@ impl Writer {
 
     fn text(&mut self, text: &str) {
         let units = text.encode_utf16().count();
-        if units > SHORT {
+        if let Some(number) = names::number(text) {
+            self.structure.extend([tag::NAME, number]);
+        } else if units > SHORT {
             self.structure.push(tag::TEXT);
             self.long(text);
         } else if text.is_ascii() {

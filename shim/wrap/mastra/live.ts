@@ -4,7 +4,7 @@ import type { Context } from "../../context";
 
 /** A run, as far as it is found again here. */
 interface Run {
-  readonly span: { readonly spanId: string };
+  readonly span: { readonly context: Context };
 }
 
 /** Timers are made in a scope of their own: made in a request's, one would hold that request's async state. */
@@ -18,12 +18,14 @@ const LOOKS_MS = [20, 100, 500, 2000, 10_000];
 
 /** The runs that are open in this realm: an index of live objects, nothing is queued. */
 export class LiveRuns<R extends Run> {
-  private readonly bySpan = new Map<string, R>();
   /** By Mastra's id of the run. */
   private readonly byRunId = new Map<string, R>();
 
+  /** `isRun`: of this realm and this copy of the package, which others share the contexts with. */
+  constructor(private readonly isRun: (owner: object) => owner is R) {}
+
   keep(run: R): void {
-    this.bySpan.set(run.span.spanId, run);
+    run.span.context.owner = run;
   }
 
   /** Mastra has given the run its id. */
@@ -34,11 +36,13 @@ export class LiveRuns<R extends Run> {
   /** The run is over. Says whether it was open till now. */
   forget(run: R, runId: string | undefined): boolean {
     if (runId !== undefined && this.byRunId.get(runId) === run) this.byRunId.delete(runId);
-    return this.bySpan.delete(run.span.spanId);
+    const wasOpen = this.has(run);
+    if (wasOpen) run.span.context.owner = undefined;
+    return wasOpen;
   }
 
   has(run: R): boolean {
-    return this.bySpan.has(run.span.spanId);
+    return run.span.context.owner === run;
   }
 
   byId(runId: string | undefined): R | undefined {
@@ -47,12 +51,13 @@ export class LiveRuns<R extends Run> {
 
   /** The run of which this span is the agent's own. */
   of(context: Context | undefined): R | undefined {
-    return context && this.bySpan.get(context.spanId);
+    const owner = context?.owner;
+    return owner !== undefined && this.isRun(owner) ? owner : undefined;
   }
 
   /** Whether an agent runs around this place, at whatever distance. */
   isAround(context: Context | undefined): boolean {
-    for (let at = context; at !== undefined; at = at.outer) if (this.bySpan.has(at.spanId)) return true;
+    for (let at = context; at !== undefined; at = at.outer) if (this.of(at) !== undefined) return true;
     return false;
   }
 

@@ -1,6 +1,7 @@
-import { putArray, putEnd, putObject, putText } from "../../bytes";
-import { putNamed, Written } from "../../values";
-import { count, type Fields, field, isObject, list, text } from "./read";
+import { putArray, putEnd, putName, putObject } from "../../bytes";
+import { Name } from "../../names";
+import { putKnown, Written } from "../../values";
+import { count, field, isObject, list, text } from "./read";
 
 /** Token usage as the wire takes it (`fallom.raw.usage`). */
 export type Usage = Partial<Record<(typeof USAGE_FIELDS)[number], number>>;
@@ -28,22 +29,40 @@ export interface ToolPart {
 /** The usage in `value`, if it counts anything. The AI SDK 4 had other names for two (the legacy methods). */
 export function pickUsage(value: unknown): Usage | undefined {
   if (!isObject(value)) return undefined;
-  const usage: Usage = {};
-  let parts = 0;
-  const take = (name: keyof Usage, tokens: number | undefined): void => {
-    if (tokens === undefined) return;
-    usage[name] = tokens;
-    parts++;
-  };
-  take("inputTokens", count(field(value, "inputTokens")) ?? count(field(value, "promptTokens")));
-  take("outputTokens", count(field(value, "outputTokens")) ?? count(field(value, "completionTokens")));
-  const total = count(field(value, "totalTokens"));
-  if (total !== undefined) usage.totalTokens = total;
-  take("reasoningTokens", count(field(value, "reasoningTokens")));
-  take("cachedInputTokens", count(field(value, "cachedInputTokens")));
-  take("cacheCreationInputTokens", count(field(value, "cacheCreationInputTokens")));
-  // A total of 0 beside nothing else is Mastra's sum over a run that was cut short: not known is not none.
-  return total || parts > 0 ? usage : undefined;
+  try {
+    const usage: Usage = {};
+    const input = count(value.inputTokens) ?? count(value.promptTokens);
+    const output = count(value.outputTokens) ?? count(value.completionTokens);
+    const total = count(value.totalTokens);
+    const reasoning = count(value.reasoningTokens);
+    const cached = count(value.cachedInputTokens);
+    const creation = count(value.cacheCreationInputTokens);
+    if (input !== undefined) usage.inputTokens = input;
+    if (output !== undefined) usage.outputTokens = output;
+    if (total !== undefined) usage.totalTokens = total;
+    if (reasoning !== undefined) usage.reasoningTokens = reasoning;
+    if (cached !== undefined) usage.cachedInputTokens = cached;
+    if (creation !== undefined) usage.cacheCreationInputTokens = creation;
+    const parts = input ?? output ?? reasoning ?? cached ?? creation;
+    // A total of 0 beside nothing else is Mastra's sum over a run that was cut short: not known is not none.
+    return total || parts !== undefined ? usage : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes the member `usage` of a step. */
+export function putUsage(usage: Usage | undefined): void {
+  if (usage === undefined) return;
+  putName(Name.usage);
+  putObject();
+  putKnown(Name.inputTokens, usage.inputTokens);
+  putKnown(Name.outputTokens, usage.outputTokens);
+  putKnown(Name.totalTokens, usage.totalTokens);
+  putKnown(Name.reasoningTokens, usage.reasoningTokens);
+  putKnown(Name.cachedInputTokens, usage.cachedInputTokens);
+  putKnown(Name.cacheCreationInputTokens, usage.cacheCreationInputTokens);
+  putEnd();
 }
 
 /** The usage of a run: the total over its steps, where Mastra tells that apart. */
@@ -87,96 +106,165 @@ export function toolParts(chunks: unknown): ToolPart[] {
 }
 
 /** Some 0.24 give an empty `toolCalls`: then the calls are those of the results. */
-export function callsOf(value: unknown): ToolPart[] {
-  const calls = toolParts(field(value, "toolCalls"));
-  return calls.length > 0 ? calls : toolParts(field(value, "toolResults"));
+export function callsOf({ toolCalls, toolResults }: Told): ToolPart[] {
+  const calls = toolParts(toolCalls);
+  return calls.length > 0 ? calls : toolParts(toolResults);
+}
+
+/** What is looked at of a result or a step, each read once: by name, so that the engine knows where it stands. */
+export interface Told {
+  readonly text?: unknown;
+  readonly finishReason?: unknown;
+  readonly toolCalls?: unknown;
+  readonly toolResults?: unknown;
+  readonly steps?: unknown;
+  readonly stepType?: unknown;
+  readonly usage?: unknown;
+  readonly response?: unknown;
+  readonly object?: unknown;
+  readonly reasoningText?: unknown;
+  readonly warnings?: unknown;
+}
+
+const TOLD = [
+  "text",
+  "finishReason",
+  "toolCalls",
+  "toolResults",
+  "steps",
+  "stepType",
+  "usage",
+  "response",
+  "object",
+  "reasoningText",
+  "warnings",
+] as const satisfies (keyof Told)[];
+
+export function toldBy(value: unknown): Told {
+  if (!isObject(value)) return {};
+  try {
+    const { text, finishReason, toolCalls, toolResults, steps, stepType } = value;
+    const { usage, response, object, reasoningText, warnings } = value;
+    return {
+      text,
+      finishReason,
+      toolCalls,
+      toolResults,
+      steps,
+      stepType,
+      usage,
+      response,
+      object,
+      reasoningText,
+      warnings,
+    };
+  } catch {
+    // One of them throws: that one is missing.
+    return Object.fromEntries(TOLD.map((name) => [name, field(value, name)]));
+  }
 }
 
 /** The content of an answer, picked: never the whole result, which grows quadratically with its steps. */
-export function responseOf(result: unknown): Written<unknown> {
-  return new Written(putResponse, result);
+export function responseOf(result: unknown, model: Model): Written<[unknown, Model]> {
+  return new Written(putResponse, [result, model]);
 }
 
-function putResponse(result: unknown): void {
+function putResponse([result, model]: [unknown, Model]): void {
+  const told = toldBy(result);
   putObject();
-  if (KNOWN.some((name) => field(result, name) !== undefined)) putAnswer(result);
-  else putNamed(typeof result === "string" ? "text" : "object", result);
+  if (KNOWN.some((name) => told[name] !== undefined)) putAnswer(told, model);
+  else putKnown(typeof result === "string" ? Name.text : Name.object, result);
   putEnd();
 }
 
-function putAnswer(result: unknown): void {
-  const object = field(result, "object");
-  putNamed("text", field(result, "text"));
-  putNamed("finishReason", field(result, "finishReason"));
-  putTools(result);
-  putText("steps");
+function putAnswer(told: Told, { modelId, responseId }: Model): void {
+  putKnown(Name.text, told.text);
+  putKnown(Name.finishReason, told.finishReason);
+  putTools(told);
+  putName(Name.steps);
   putArray();
-  for (const step of list(field(result, "steps"))) putStep(step);
+  for (const step of list(told.steps)) putStep(toldBy(step));
   putEnd();
-  if (object !== null) putNamed("object", object);
-  putNamed("reasoningText", text(field(result, "reasoningText")));
-  const { modelId, responseId } = modelsOf(result);
-  putNamed("modelId", modelId);
-  putNamed("responseId", responseId);
+  if (told.object !== null) putKnown(Name.object, told.object);
+  putKnown(Name.reasoningText, text(told.reasoningText));
+  putKnown(Name.modelId, modelId);
+  putKnown(Name.responseId, responseId);
 }
 
-function putStep(step: unknown): void {
-  const response = field(step, "response");
+function putStep(told: Told): void {
   putObject();
-  putNamed("stepType", field(step, "stepType"));
-  putNamed("text", field(step, "text"));
-  putNamed("finishReason", field(step, "finishReason"));
-  putTools(step);
-  putNamed("usage", pickUsage(field(step, "usage")));
-  putNamed("timestamp", field(response, "timestamp"));
-  putNamed("responseId", text(field(response, "id")));
+  putKnown(Name.stepType, told.stepType);
+  putKnown(Name.text, told.text);
+  putKnown(Name.finishReason, told.finishReason);
+  putTools(told);
+  putUsage(pickUsage(told.usage));
+  putKnown(Name.timestamp, field(told.response, "timestamp"));
+  putKnown(Name.responseId, text(field(told.response, "id")));
   putEnd();
 }
 
-function putTools(holder: unknown): void {
-  putText("toolCalls");
+function putTools(told: Told): void {
+  putName(Name.toolCalls);
   putArray();
-  for (const call of callsOf(holder)) putPart(call, "args", call.args, "tool-call");
+  for (const call of callsOf(told)) putPart(call, Name.args, call.args, Name["tool-call"]);
   putEnd();
-  putText("toolResults");
+  putName(Name.toolResults);
   putArray();
-  for (const part of toolParts(field(holder, "toolResults")))
-    putPart(part, "result", part.result, "tool-result");
+  for (const part of toolParts(told.toolResults))
+    putPart(part, Name.result, part.result, Name["tool-result"]);
   putEnd();
 }
 
-function putPart({ toolCallId, toolName }: ToolPart, content: string, value: unknown, type: string): void {
+function putPart({ toolCallId, toolName }: ToolPart, content: Name, value: unknown, type: Name): void {
   putObject();
-  putNamed("toolCallId", toolCallId);
-  putNamed("toolName", toolName);
-  putNamed(content, value);
-  putNamed("type", type);
+  putKnown(Name.toolCallId, toolCallId);
+  putKnown(Name.toolName, toolName);
+  putKnown(content, value);
+  putName(Name.type);
+  putName(type);
   putEnd();
 }
 
-/** The model that answered, else the one asked for; and the answer's id. */
-export function modelsOf(result: unknown): { modelId: string | undefined; responseId: string | undefined } {
+/** The model that answered, else the one asked for; the answer's id; and who provides the model (`openai.responses`). */
+export interface Model {
+  readonly modelId: string | undefined;
+  readonly responseId: string | undefined;
+  readonly modelProvider: string | undefined;
+}
+
+export function modelOf(result: unknown): Model {
   const response = field(result, "response");
+  if (!isObject(response)) return NO_MODEL;
   const asked = field(response, "modelMetadata");
   return {
     modelId: text(field(response, "modelId")) ?? text(field(asked, "modelId")),
     responseId: text(field(response, "id")),
+    modelProvider: text(field(asked, "modelProvider")),
   };
 }
 
+export const NO_MODEL: Model = { modelId: undefined, responseId: undefined, modelProvider: undefined };
+
 /** `openai` of `openai.responses`. */
-export function providerOf(result: unknown): string | undefined {
-  return text(field(field(field(result, "response"), "modelMetadata"), "modelProvider"))?.split(".", 1)[0];
+export function providerOf({ modelProvider }: Model): string | undefined {
+  const dot = modelProvider?.indexOf(".") ?? -1;
+  return dot < 0 ? modelProvider : modelProvider?.slice(0, dot);
 }
 
 /** An allow-list, with nothing of the content in it (`fallom.raw.metadata`). */
-export function pickMetadata(result: unknown): Fields {
-  return {
-    finishReason: text(field(result, "finishReason")),
-    ...modelsOf(result),
-    modelProvider: text(field(field(field(result, "response"), "modelMetadata"), "modelProvider")),
-    stepCount: list(field(result, "steps")).length,
-    toolCallCount: callsOf(result).length,
-    warningCount: list(field(result, "warnings")).length,
-  };
+export function metadataOf(result: unknown, model: Model): Written<[unknown, Model]> {
+  return new Written(putMetadata, [result, model]);
+}
+
+function putMetadata([result, { modelId, responseId, modelProvider }]: [unknown, Model]): void {
+  const told = toldBy(result);
+  putObject();
+  putKnown(Name.finishReason, text(told.finishReason));
+  putKnown(Name.modelId, modelId);
+  putKnown(Name.responseId, responseId);
+  putKnown(Name.modelProvider, modelProvider);
+  putKnown(Name.stepCount, list(told.steps).length);
+  putKnown(Name.toolCallCount, callsOf(told).length);
+  putKnown(Name.warningCount, list(told.warnings).length);
+  putEnd();
 }

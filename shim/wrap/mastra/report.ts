@@ -6,7 +6,17 @@ import type { OpenSpan } from "../../span";
 import { capture, Written } from "../../values";
 import { instructionTexts, messageTexts } from "./link";
 import type { Method } from "./methods";
-import { modelsOf, pickMetadata, pickUsage, providerOf, responseOf, sumUsage, type Usage } from "./pick";
+import {
+  type Model,
+  metadataOf,
+  modelOf,
+  NO_MODEL,
+  pickUsage,
+  providerOf,
+  responseOf,
+  sumUsage,
+  type Usage,
+} from "./pick";
 import { field, list, text } from "./read";
 import { putTimings, type RunTimes, type StepTime, type ToolTime } from "./timings";
 
@@ -45,7 +55,7 @@ export class Report {
   step(step: unknown): { ended: StepTime; startMs: number } {
     this.askedModel ??= text(field(field(step, "model"), "modelId"));
     const startMs = this.lastMs;
-    const ended = { step, endMs: now() };
+    const ended = { step, endMs: now(), usage: pickUsage(field(step, "usage")) };
     this.steps.push(ended);
     return { ended, startMs };
   }
@@ -56,30 +66,31 @@ export class Report {
   }
 
   get usageOfSteps(): Usage | undefined {
-    return sumUsage(this.steps.map(({ step }) => pickUsage(field(step, "usage"))));
+    return sumUsage(this.steps.map(({ usage }) => usage));
   }
 
   /** All that a finished run says. */
   end(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
-    const end = this.common(result, usage, endMs);
-    if (this.span.capture) end.response = responseOf(result);
-    end.metadata = pickMetadata(result);
+    const model = modelOf(result);
+    const end = this.common(result, model, usage, endMs);
+    if (this.span.capture) end.response = responseOf(result, model);
+    end.metadata = metadataOf(result, model);
     return end;
   }
 
   /** What is known while the run is under way. */
   soFar(): SpanEnd {
     const steps = this.steps.map(({ step }) => step);
-    return this.common({ steps }, this.usageOfSteps, now());
+    return this.common({ steps }, NO_MODEL, this.usageOfSteps, now());
   }
 
-  private common(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
+  private common(result: unknown, model: Model, usage: Usage | undefined, endMs: number): SpanEnd {
     const links = this.span.known.promptJson === undefined && native().links();
     return {
       endMs,
-      model: this.model(result),
+      model: this.model(result, model),
       timeToFirstTokenMs: this.timeToFirstToken(),
-      attributes: this.attributes(result),
+      attributes: this.attributes(model),
       usage,
       timings: this.timings(endMs),
       // Asked at the end: the call itself may be the first to fetch a prompt.
@@ -94,11 +105,11 @@ export class Report {
    * The model that answered, else the one asked for. A turn that was cut short has a response, too, of Mastra's own
    * making; that it has no usage tells it from an answer.
    */
-  private model(result: unknown): string | undefined {
+  private model(result: unknown, { modelId }: Model): string | undefined {
     const told = list(field(result, "steps"));
-    const answered = told.findLast(hasUsage) ?? this.steps.findLast(({ step }) => hasUsage(step))?.step;
+    const answered = told.findLast(hasUsage) ?? this.steps.findLast(({ usage }) => usage !== undefined)?.step;
     const last = told.at(-1) ?? this.steps.at(-1)?.step;
-    return modelOf(answered) ?? modelOf(result) ?? modelOf(last) ?? this.askedModel;
+    return modelOf(answered).modelId ?? modelId ?? modelOf(last).modelId ?? this.askedModel;
   }
 
   private request(input: unknown): Snapshot | undefined {
@@ -109,8 +120,8 @@ export class Report {
     return capture(Array.isArray(input) ? input : input === undefined ? [] : [input]);
   }
 
-  private attributes(result: unknown): Attributes {
-    const provider = providerOf(result) ?? providerOf(this.steps.at(-1)?.step);
+  private attributes(model: Model): Attributes {
+    const provider = providerOf(model) ?? providerOf(modelOf(this.steps.at(-1)?.step));
     const attributes: Attributes = {};
     if (this.runId !== undefined) attributes["fallom.run_id"] = this.runId;
     if (provider !== undefined) attributes["fallom.provider"] = provider;
@@ -140,8 +151,4 @@ export class Report {
 
 function hasUsage(step: unknown): boolean {
   return pickUsage(field(step, "usage")) !== undefined;
-}
-
-function modelOf(told: unknown): string | undefined {
-  return modelsOf(told).modelId;
 }

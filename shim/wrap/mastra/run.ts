@@ -41,7 +41,7 @@ const NO_ANSWER = /^promise '\w+' was not resolved or rejected/;
 const BROKE_OFF = new Error("the model's answer broke off");
 
 /** The runs of this realm. */
-const live = new LiveRuns<AgentRun>();
+const live = new LiveRuns((owner): owner is AgentRun => owner instanceof AgentRun);
 
 /** Runs the method, traced. What it gives or throws is what the caller gets. */
 export function traceCall(call: Call, args: unknown[]): unknown {

@@ -1,7 +1,8 @@
-import { putArray, putEnd, putObject, putText } from "../../bytes";
-import { putNamed } from "../../values";
-import { callsOf, pickUsage } from "./pick";
-import { field, text } from "./read";
+import { putArray, putBoolean, putEnd, putName, putNumber, putObject, putText } from "../../bytes";
+import { Name } from "../../names";
+import { putKnown } from "../../values";
+import { callsOf, putUsage, toldBy, type Usage } from "./pick";
+import { text } from "./read";
 
 /** A tool's execution, in ms since 1970. */
 export interface ToolTime {
@@ -16,6 +17,7 @@ export interface ToolTime {
 export interface StepTime {
   endMs: number;
   step: unknown;
+  usage: Usage | undefined;
 }
 
 /** What is known of a run's time. */
@@ -34,26 +36,31 @@ export interface RunTimes {
 export function putTimings(times: RunTimes): void {
   const { startMs, endMs, firstTokenMs, streaming, steps, tools } = times;
   putObject();
-  putNamed("requestStart", 0);
-  if (firstTokenMs !== undefined) putNamed("firstTokenTime", since(startMs, firstTokenMs));
-  putNamed("responseEnd", since(startMs, endMs));
-  putNamed("totalDurationMs", since(startMs, endMs));
-  if (streaming) putNamed("isStreaming", true);
-  putText("phases");
+  putMs(Name.requestStart, 0);
+  if (firstTokenMs !== undefined) putMs(Name.firstTokenTime, since(startMs, firstTokenMs));
+  putMs(Name.responseEnd, since(startMs, endMs));
+  putMs(Name.totalDurationMs, since(startMs, endMs));
+  if (streaming) putKnown(Name.isStreaming, true);
+  putName(Name.phases);
   putArray();
   putPhases(times);
   putEnd();
-  putText("toolTimings");
+  putName(Name.toolTimings);
   putArray();
   for (const tool of tools) putToolTime(tool, startMs);
   putEnd();
   if (steps.length > 0) {
-    putText("steps");
+    putName(Name.steps);
     putArray();
     for (let i = 0; i < steps.length; i++) putStepTime(steps[i] as StepTime, i, startMs);
     putEnd();
   }
   putEnd();
+}
+
+function putMs(name: Name, ms: number): void {
+  putName(name);
+  putNumber(ms);
 }
 
 function since(startMs: number, ms: number): number {
@@ -63,7 +70,7 @@ function since(startMs: number, ms: number): number {
 /** The model's turns, each up to its first tool, and the tools. A step that was not seen makes a turn a guess. */
 function putPhases({ startMs, endMs, firstTokenMs, steps, tools }: RunTimes): void {
   if (firstTokenMs !== undefined)
-    putPhase("ttft", "time to first token", 0, since(startMs, firstTokenMs), true);
+    putPhase(Name.ttft, Name["time to first token"], 0, since(startMs, firstTokenMs), true);
   let turnStart = startMs;
   for (let i = 0; i < Math.max(1, steps.length); i++) {
     const turnEnd = steps[i]?.endMs ?? endMs;
@@ -71,50 +78,55 @@ function putPhases({ startMs, endMs, firstTokenMs, steps, tools }: RunTimes): vo
     for (const tool of tools) {
       if (tool.startMs >= turnStart && tool.startMs < modelEnd) modelEnd = tool.startMs;
     }
-    putPhase("llm", "model", since(startMs, turnStart), since(startMs, modelEnd), steps.length > 0);
+    putPhase(Name.llm, Name.model, since(startMs, turnStart), since(startMs, modelEnd), steps.length > 0);
     turnStart = turnEnd;
   }
   for (const tool of tools) {
-    putPhase("tool", tool.name, since(startMs, tool.startMs), since(startMs, tool.endMs), tool.accurate);
+    putPhase(Name.tool, tool.name, since(startMs, tool.startMs), since(startMs, tool.endMs), tool.accurate);
   }
 }
 
-function putPhase(type: string, label: string, start: number, until: number, accurate: boolean): void {
+function putPhase(type: Name, label: Name | string, start: number, until: number, accurate: boolean): void {
   const end = Math.max(start, until);
   putObject();
-  putNamed("type", type);
-  putNamed("label", label);
-  putNamed("startMs", start);
-  putNamed("endMs", end);
-  putNamed("durationMs", end - start);
-  putNamed("accurate", accurate);
+  putName(Name.type);
+  putName(type);
+  putName(Name.label);
+  if (typeof label === "string") putText(label);
+  else putName(label);
+  putMs(Name.startMs, start);
+  putMs(Name.endMs, end);
+  putMs(Name.durationMs, end - start);
+  putName(Name.accurate);
+  putBoolean(accurate);
   putEnd();
 }
 
 function putToolTime({ name, startMs, endMs }: ToolTime, runStartMs: number): void {
   putObject();
-  putNamed("name", name);
-  putNamed("startTime", since(runStartMs, startMs));
-  putNamed("endTime", since(runStartMs, endMs));
-  putNamed("duration", endMs - startMs);
+  putKnown(Name.name, name);
+  putMs(Name.startTime, since(runStartMs, startMs));
+  putMs(Name.endTime, since(runStartMs, endMs));
+  putMs(Name.duration, endMs - startMs);
   putEnd();
 }
 
-function putStepTime({ endMs, step }: StepTime, stepIndex: number, runStartMs: number): void {
+function putStepTime({ endMs, step, usage }: StepTime, stepIndex: number, runStartMs: number): void {
+  const told = toldBy(step);
   putObject();
-  putNamed("stepIndex", stepIndex);
-  putNamed("stepType", text(field(step, "stepType")));
-  putNamed("finishReason", text(field(step, "finishReason")));
-  putNamed("timestamp", since(runStartMs, endMs));
-  putText("toolCalls");
+  putMs(Name.stepIndex, stepIndex);
+  putKnown(Name.stepType, text(told.stepType));
+  putKnown(Name.finishReason, text(told.finishReason));
+  putMs(Name.timestamp, since(runStartMs, endMs));
+  putName(Name.toolCalls);
   putArray();
-  for (const { toolCallId, toolName } of callsOf(step)) {
+  for (const { toolCallId, toolName } of callsOf(told)) {
     putObject();
-    putNamed("id", toolCallId);
-    putNamed("name", toolName);
+    putKnown(Name.id, toolCallId);
+    putKnown(Name.name, toolName);
     putEnd();
   }
   putEnd();
-  putNamed("usage", pickUsage(field(step, "usage")));
+  putUsage(usage);
   putEnd();
 }

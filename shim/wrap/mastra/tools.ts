@@ -102,7 +102,7 @@ export class ToolSpans {
   }
 
   /** A step is over: its results end the adopted calls, and show what ran unseen. */
-  settle({ step, endMs }: StepTime, stepStartMs: number): void {
+  settle({ step, endMs }: Pick<StepTime, "step" | "endMs">, stepStartMs: number): void {
     for (const part of toolParts(field(step, "toolResults"))) {
       const id = part.toolCallId;
       const adopted = id === undefined ? undefined : this.adopted.get(id);
@@ -184,11 +184,11 @@ export function toolHooks(
   users: { beforeToolCall?: unknown; afterToolCall?: unknown },
 ) {
   /** By the context object, which both hooks of one execution are given. */
-  const executions = new WeakMap<object, { tools: ToolSpans; execution: Execution }>();
+  const executions = new Map<unknown, { tools: ToolSpans; execution: Execution }>();
   const ended = (context: unknown, outcome: { result?: unknown; error?: unknown }): void => {
-    const started = executions.get(context as object);
+    const started = executions.get(context);
     if (started === undefined) return;
-    executions.delete(context as object);
+    executions.delete(context);
     started.tools.finish(started.execution, outcome);
     if (outcome.result === undefined && outcome.error === undefined) owner().lookForEnd();
   };
@@ -202,7 +202,7 @@ export function toolHooks(
         const callId = typeof id === "string" ? id : undefined;
         const { tools } = owner();
         const execution = tools.enter(name, callId, field(call, "input"));
-        executions.set(context as object, { tools, execution });
+        executions.set(context, { tools, execution });
       });
       if (typeof users.beforeToolCall !== "function") return undefined;
       const verdict = observed(
