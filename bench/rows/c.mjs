@@ -1,20 +1,28 @@
 // (c) How many spans a process gets delivered: in a second, and in a second of CPU time of all its threads.
 
-import { OTHERS } from "../peers/index.mjs";
-import { collectGarbage } from "../support/clock.mjs";
+import { COMPRESSED, OTHERS } from "../peers/index.mjs";
 import { compete, lostOf, medians } from "../support/crew.mjs";
 import { ALL } from "../support/sink.mjs";
-import { contentOf, recordAll } from "./spans.mjs";
+import { contentOf, recordWarm } from "./spans.mjs";
 
 const ROUNDS = 5;
+/** By themselves, where the server takes it. */
+const COMPRESSING = ["langsmith", "posthog"];
+const BATCHES = { batches: true, compression: false };
 const NONE = { batches: false, compression: false };
 const SIZES = [
   { size: "2 KB", bytes: 2 * 1024, spans: 5000 },
   { size: "20 KB", bytes: 20 * 1024, spans: 1000 },
 ];
+/** Who does not compress is beside who does only where all do, or none does. */
 const OFFERS = [
-  { by: "batches negotiated", offer: ALL },
-  { by: "batches not negotiated", offer: NONE },
+  { by: "batches negotiated", offer: BATCHES, others: OTHERS },
+  {
+    by: "batches and compression negotiated",
+    offer: ALL,
+    others: [...COMPRESSING, ...Object.keys(COMPRESSED)],
+  },
+  { by: "nothing negotiated", offer: NONE, others: OTHERS },
 ];
 const CASES = SIZES.flatMap((size) => OFFERS.map((offer) => ({ ...size, ...offer })));
 
@@ -22,29 +30,30 @@ const CASES = SIZES.flatMap((size) => OFFERS.map((offer) => ({ ...size, ...offer
 export const row = {
   letter: "c",
   title: "delivered to a loopback server",
-  columns: ["fallom", ...OTHERS],
+  columns: ["fallom", ...OTHERS, ...Object.keys(COMPRESSED)],
   less: false,
-  async *lines({ only, rounds = ROUNDS, peers = OTHERS }) {
-    for (const { size, by, ...plan } of CASES) {
-      if (only(`${size}, ${by}`)) yield* await measure(`${size}, ${by}`, plan, rounds, peers);
+  async *lines({ only, rounds = ROUNDS, peers }) {
+    for (const { size, by, others, ...plan } of CASES) {
+      const taking = peers ? others.filter((name) => peers.includes(name)) : others;
+      if (only(`${size}, ${by}`)) yield* await measure(`${size}, ${by}`, plan, rounds, taking);
     }
   },
   bounds: (value, lost) =>
-    SIZES.flatMap(({ size }) => {
-      const what = `${size}, batches negotiated: spans per CPU second`;
-      const best = Math.max(...OTHERS.map((peer) => value(what, peer) ?? Number.NaN));
+    CASES.filter(({ offer }) => offer.batches).flatMap(({ size, by, others }) => {
+      const what = `${size}, ${by}: spans per CPU second`;
+      const theirs = others.map((peer) => value(what, peer)).filter(Number.isFinite);
       return [
         {
-          what: `${size}: spans per CPU second, ours / the fastest peer's`,
-          figure: value(what, "fallom") / best,
+          what: `${what}, ours / the fastest peer's`,
+          figure: theirs.length ? value(what, "fallom") / Math.max(...theirs) : Number.NaN,
           least: 10,
         },
-        { what: `${size}: spans lost by us`, figure: lost(what, "fallom"), most: 0 },
+        { what: `${size}, ${by}: spans lost by us`, figure: lost(what, "fallom"), most: 0 },
       ];
     }),
   notes: [
-    "OpenTelemetry and Langfuse do not compress by default; LangSmith and PostHog do, where the server takes it;",
-    "queues of the peers are raised so that they hold a round's spans. Not negotiated: nobody compresses",
+    "where compression is negotiated: ours (zstd), LangSmith and PostHog by themselves, and the two with gzip asked for,",
+    "which would not compress by default; else nobody compresses. Queues of the peers hold a round's spans",
   ],
 };
 
@@ -65,14 +74,14 @@ async function measure(what, { bytes, spans, offer }, rounds, peers) {
     {
       what: `${what}: spans per second`,
       unit: "1/s",
-      values: medians(figures, ({ sent, begunMs }) => (sent.spans * 1000) / (sent.lastMs - begunMs)),
+      values: medians(figures, ({ counted, sent, begunMs }) => (counted * 1000) / (sent.lastMs - begunMs)),
       lost,
       notes,
     },
     {
       what: `${what}: spans per CPU second`,
       unit: "1/s",
-      values: medians(figures, ({ sent, cpuMs }) => (sent.spans * 1000) / cpuMs),
+      values: medians(figures, ({ counted, cpuMs }) => (counted * 1000) / cpuMs),
       lost,
       notes,
     },
@@ -82,8 +91,8 @@ async function measure(what, { bytes, spans, offer }, rounds, peers) {
 /** In the contestant. */
 export function prepare(peer, { bytes, spans }) {
   return (round) => {
-    const contents = Array.from({ length: spans }, (_, at) => contentOf(bytes, round * spans + at));
-    collectGarbage();
-    return recordAll(peer, contents);
+    const first = round * 2 * spans;
+    const content = (_, at) => contentOf(bytes, first + at);
+    return recordWarm(peer, Array.from({ length: 2 * spans }, content), spans);
   };
 }

@@ -1,6 +1,6 @@
 // Spans of one kind, recorded one after the other until they are delivered: what rows c, d and i share.
 
-import { clock, rest, turn } from "../support/clock.mjs";
+import { clock, collectGarbage, rest, turn } from "../support/clock.mjs";
 import { prose } from "../support/prose.mjs";
 import { now } from "../support/sink.mjs";
 
@@ -24,6 +24,19 @@ export function contentOf(bytes, seed) {
     input: messages,
     output: { text: prose(answerBytes, { seed: seed * 100 + 99 }), finishReason: "stop" },
   };
+}
+
+/**
+ * The garbage of what made the contents is collected, and the first of them are recorded without being counted: the engine
+ * runs much slower just after that, and has threads compile again what it knew. A server's code is compiled.
+ * @param {number} warm  so many
+ * @returns as `recordAll`; `spans` are all of them
+ */
+export async function recordWarm(peer, contents, warm) {
+  collectGarbage();
+  await recordAll(peer, contents.slice(0, warm));
+  const used = await recordAll(peer, contents.slice(warm));
+  return { ...used, spans: contents.length, counted: used.spans };
 }
 
 /**
