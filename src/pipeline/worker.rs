@@ -214,7 +214,11 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
     let count = unit.spans.len();
     let mut state = shared.state.lock();
     match answer {
-        Answer::Delivered => state.delivered(unit),
+        Answer::Delivered => {
+            let delivered = state.delivered(unit);
+            drop(state);
+            drop(delivered);
+        }
         Answer::Retry { status, after, reason } => {
             state.note_error(&reason, status);
             state.retry(unit, after, &settings.retry);
