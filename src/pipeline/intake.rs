@@ -14,12 +14,6 @@ use crate::settings::Settings;
 /// With a spool, the first spans of a block are on disk before the last ones are encoded.
 const WRITTEN_AT_ONCE: usize = 32;
 
-/// A span that was encoded, and the length that it had in the inbox.
-struct Encoded {
-    span: Queued,
-    before: usize,
-}
-
 /// Encodes a block of what came in. Says whether there was one.
 pub fn encode_some(shared: &Shared, settings: &Settings, disk: &mut Disk) -> bool {
     tidy(shared);
@@ -28,23 +22,25 @@ pub fn encode_some(shared: &Shared, settings: &Settings, disk: &mut Disk) -> boo
         let Some(block) = state.take_inbox() else { return false };
         (block, state.waits())
     };
-    let mut encoded: Vec<Encoded> = Vec::with_capacity(block.spans.len());
+    let mut encoded: Vec<Queued> = Vec::with_capacity(block.spans.len());
+    let mut before = 0;
     let mut written = 0;
     for (at, span) in block.spans.iter().enumerate() {
-        encoded.extend(encode(shared, settings, span, block.bytes(span)));
+        if let Some(span_encoded) = encode(shared, settings, span, block.bytes(span)) {
+            before += span.at.len();
+            encoded.push(span_encoded);
+        }
         if encoded.len() - written >= WRITTEN_AT_ONCE || at + 1 == block.spans.len() {
-            let new = encoded.iter_mut().skip(written).map(|encoded| &mut encoded.span);
+            let new = encoded.iter_mut().skip(written);
             disk.write(&shared.packer, waits, new);
             written = encoded.len();
         }
     }
     if waits {
-        encoded.iter_mut().for_each(|encoded| shared.packer.pack(&mut encoded.span.held));
+        encoded.iter_mut().for_each(|span| shared.packer.pack(&mut span.held));
     }
     let mut state = shared.state.lock();
-    for Encoded { span, before } in encoded {
-        state.ready(span, before);
-    }
+    state.ready(encoded, before);
     if waits {
         state.are_packed();
     }
@@ -54,12 +50,11 @@ pub fn encode_some(shared: &Shared, settings: &Settings, disk: &mut Disk) -> boo
     true
 }
 
-fn encode(shared: &Shared, settings: &Settings, raw: &Raw, bytes: &[u8]) -> Option<Encoded> {
+fn encode(shared: &Shared, settings: &Settings, raw: &Raw, bytes: &[u8]) -> Option<Queued> {
     match shared.encoder.encode(bytes, settings.max_span_bytes) {
         Ok(encoded) => {
             let (seq, since) = (raw.seq, raw.since);
-            let span = Queued { seq, since, held: Held::plain(encoded), spooled: None };
-            Some(Encoded { span, before: bytes.len() })
+            Some(Queued { seq, since, held: Held::plain(encoded), spooled: None })
         }
         Err(error) => {
             let reason = match &error {

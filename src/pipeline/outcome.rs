@@ -22,22 +22,23 @@ pub enum Parts {
 }
 
 impl State {
-    /// The request of this unit has ended, whichever way. Its spans may have been compressed meanwhile.
-    fn leave_flight(&mut self, unit: &mut Unit) {
+    /// The request of this unit has ended, whichever way. Its spans may have been compressed meanwhile. Says what they
+    /// hold now.
+    fn leave_flight(&mut self, unit: &mut Unit) -> usize {
         self.forget_gone_of(unit);
         self.requests -= 1;
         self.in_flight_bytes -= unit.held_bytes;
         let now: usize = unit.spans.iter().map(|span| span.held.len()).sum();
         self.held_bytes = self.held_bytes - unit.held_bytes + now;
+        now
     }
 
-    pub fn delivered(&mut self, mut unit: Unit) {
-        self.leave_flight(&mut unit);
+    /// The spans come back to be dropped, which takes time that nobody should wait for under the lock.
+    pub fn delivered(&mut self, mut unit: Unit) -> Vec<Queued> {
+        self.held_bytes -= self.leave_flight(&mut unit);
         self.circuit.succeeded();
-        for span in unit.spans {
-            self.held_bytes -= span.held.len();
-            self.deliver(&span);
-        }
+        self.deliver(&unit.spans);
+        unit.spans
     }
 
     /// All spans of the unit are given up.

@@ -55,6 +55,8 @@ pub struct State {
     pub(super) ready_bytes: usize,
     /// All bytes held, in flight included, but for messages that spans share.
     pub(super) held_bytes: usize,
+    /// Of them, those of spans that are as they were handed in.
+    pub(super) raw_bytes: usize,
     /// Those messages.
     pub(super) messages: Messages,
     /// The most that may be held.
@@ -90,6 +92,7 @@ impl State {
             due: 0,
             ready_bytes: 0,
             held_bytes: 0,
+            raw_bytes: 0,
             messages: Messages::default(),
             max_bytes: max_queue_bytes,
             in_flight_bytes: 0,
@@ -133,6 +136,7 @@ impl State {
         self.stats.queue();
         let seq = self.number();
         self.held_bytes += bytes.len();
+        self.raw_bytes += bytes.len();
         self.inbox.push(seq, bytes);
         if let Some(memory_only) = &mut self.memory_only {
             memory_only.insert(seq);
@@ -156,22 +160,30 @@ impl State {
         self.inbox.give_back(block)
     }
 
-    /// An encoded span comes back from the encoder; `before` is the length that it had in the inbox.
-    pub fn ready(&mut self, span: Queued, before: usize) {
-        self.held_bytes = self.held_bytes + span.held.len() - before;
-        self.ready_bytes += span.held.wire_len();
-        if let Some(memory_only) = self.memory_only.as_mut().filter(|_| span.spooled.is_some()) {
-            memory_only.remove(&span.seq);
+    /// Encoded spans come back from the encoder, in their order; `before` is the length that they had in the inbox.
+    pub fn ready(&mut self, spans: impl IntoIterator<Item = Queued>, before: usize) {
+        let first = self.ready.len();
+        self.ready.extend(spans);
+        let (mut held, mut wire) = (0, 0);
+        for span in self.ready.range(first..) {
+            held += span.held.len();
+            wire += span.held.wire_len();
+            if let Some(memory_only) = self.memory_only.as_mut().filter(|_| span.spooled.is_some()) {
+                memory_only.remove(&span.seq);
+            }
         }
-        self.ready.push_back(span);
-        self.loose += 1;
-        self.plain += 1;
+        self.raw_bytes -= before;
+        self.held_bytes = self.held_bytes + held - before;
+        self.ready_bytes += wire;
+        self.loose += self.ready.len() - first;
+        self.plain += self.ready.len() - first;
         self.make_room(0);
     }
 
     /// A span that is still as it was handed in is given up.
     pub fn give_up_raw(&mut self, span: &Raw, reason: DropReason) {
         self.held_bytes -= span.at.len();
+        self.raw_bytes -= span.at.len();
         self.stats.drop_from(Place::Queued, reason, 1);
         self.settled(span.seq, None, Settled::Dropped);
     }
@@ -338,9 +350,11 @@ impl State {
         self.stats.last_error = Some(LastError { at: iso_now(), message: message.to_owned(), status });
     }
 
-    pub(super) fn deliver(&mut self, span: &Queued) {
-        self.stats.deliver(1);
-        self.settled(span.seq, span.spooled, Settled::Delivered);
+    pub(super) fn deliver(&mut self, spans: &[Queued]) {
+        self.stats.deliver(spans.len() as u64);
+        for span in spans {
+            self.settled(span.seq, span.spooled, Settled::Delivered);
+        }
     }
 
     pub(super) fn give_up(&mut self, place: Place, span: &Queued, reason: DropReason) {

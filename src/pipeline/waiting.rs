@@ -18,9 +18,10 @@ pub struct Loose {
 }
 
 impl State {
-    /// Whether spans have to wait: the server does not take them, or not as fast as they come.
+    /// Whether spans have to wait: the server does not take them, or not as fast as the thread encodes them. What it
+    /// has yet to encode does not count: packing makes nothing of that smaller, and takes the time that it lacks.
     pub fn waits(&self) -> bool {
-        self.circuit.has_failed() || self.all_bytes() > self.max_bytes / FILLS_UP_ABOVE
+        self.circuit.has_failed() || self.all_bytes() - self.raw_bytes > self.max_bytes / FILLS_UP_ABOVE
     }
 
     /// The last ready spans were packed before they were queued.

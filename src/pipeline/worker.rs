@@ -24,6 +24,8 @@ use crate::transport::{Answer, Form, Http, Post};
 /// With nothing to do, the thread still looks once in this time.
 const IDLE: Duration = Duration::from_secs(3600);
 const REST_AFTER_BUG: Duration = Duration::from_secs(1);
+/// Memory that a burst needed is kept so long for another.
+const KEEP_MEMORY: Duration = Duration::from_secs(30);
 
 /// Takes finished spans and delivers them.
 #[derive(Clone)]
@@ -145,6 +147,7 @@ async fn keep_running(shared: Arc<Shared>) {
 async fn run(shared: Arc<Shared>) {
     let mut disk = Disk::default();
     let mut pace = Pace::default();
+    let mut tidied = Instant::now();
     loop {
         let settings = Arc::clone(&shared.settings.read());
         disk.follow(&shared, &settings);
@@ -161,17 +164,23 @@ async fn run(shared: Arc<Shared>) {
         let nap = pace.note(came) && !disk.is_there();
         shared.wake.rest(nap);
         let now = Instant::now();
-        let (due, rested, more) = {
+        if now.duration_since(tidied) >= KEEP_MEMORY {
+            tidied = now;
+            let unneeded = shared.state.lock().inbox.unneeded();
+            drop(unneeded);
+        }
+        let (due, rested, tidy, more) = {
             let state = shared.state.lock();
             let due = state.next_wake(&settings.batch, settings.transport.max_concurrent);
+            let tidy = state.inbox.keeps_many().then(|| tidied + KEEP_MEMORY);
             // Then spans may come back from the disk.
-            (due, state.resting_until(now).filter(|_| disk.has_waiting()), !state.inbox.is_empty())
+            (due, state.resting_until(now).filter(|_| disk.has_waiting()), tidy, !state.inbox.is_empty())
         };
         if more {
             shared.wake.stay_awake();
             continue;
         }
-        let next = [due, rested, disk.next_look(), nap.then(|| now + NAP)].into_iter().flatten().min();
+        let next = [due, rested, tidy, disk.next_look(), nap.then(|| now + NAP)].into_iter().flatten().min();
         shared.wake.rest_until(next.unwrap_or(now + IDLE)).await;
     }
 }
@@ -214,7 +223,11 @@ fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: 
     let count = unit.spans.len();
     let mut state = shared.state.lock();
     match answer {
-        Answer::Delivered => state.delivered(unit),
+        Answer::Delivered => {
+            let delivered = state.delivered(unit);
+            drop(state);
+            drop(delivered);
+        }
         Answer::Retry { status, after, reason } => {
             state.note_error(&reason, status);
             state.retry(unit, after, &settings.retry);

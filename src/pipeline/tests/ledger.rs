@@ -173,7 +173,7 @@ impl Run {
             let written = spool.append(&[(&span.held, Duration::ZERO)]);
             span.spooled = written.and_then(|written| written.first().copied());
         }
-        self.state.ready(span, raw.at.len());
+        self.state.ready([span], raw.at.len());
     }
 
     fn crash(&mut self) {
@@ -207,7 +207,7 @@ impl Run {
         let unit = self.flying.remove(0);
         let state = &mut self.state;
         match event {
-            Event::Delivered => state.delivered(unit),
+            Event::Delivered => drop(state.delivered(unit)),
             Event::Refused => state.dropped(unit, DropReason::Rejected),
             Event::Failed { expired } => {
                 let max_age = if expired { Duration::ZERO } else { RETRY.max_age };

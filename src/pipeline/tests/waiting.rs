@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::held::{Held, Packer};
 use crate::pipeline::DropReason;
+use crate::pipeline::inbox::Raw;
 use crate::pipeline::queue::State;
 use crate::pipeline::unit::Queued;
 use crate::settings::Batch;
@@ -28,7 +29,7 @@ fn queue(state: &mut State, packer: &Packer, history: &[String]) {
     for raw in &block.spans {
         let mut held = Held::plain(wire(history));
         packer.pack(&mut held);
-        state.ready(Queued { seq: raw.seq, since: raw.since, held, spooled: None }, raw.at.len());
+        state.ready([Queued { seq: raw.seq, since: raw.since, held, spooled: None }], raw.at.len());
     }
     let _ = state.give_back(block);
 }
@@ -74,4 +75,23 @@ fn what_is_delivered_frees_the_messages_that_no_other_span_needs() {
         assert_eq!(state.messages().bytes(), left);
     }
     assert_eq!(state.queued_bytes(), 0);
+}
+
+#[test]
+fn a_burst_that_the_thread_has_yet_to_encode_makes_no_span_wait() {
+    let mut state = State::new(MAX_QUEUE_BYTES);
+    let bytes = MAX_QUEUE_BYTES / 20;
+    for _ in 0..20 {
+        state.push(&vec![0; bytes]);
+    }
+    assert!(!state.waits(), "nothing of it can be packed");
+    for _ in 0..10 {
+        let block = state.take_inbox().unwrap();
+        let span = |raw: &Raw| {
+            let held = Held::plain(block.bytes(raw).to_vec());
+            Queued { seq: raw.seq, since: raw.since, held, spooled: None }
+        };
+        state.ready(block.spans.iter().map(span), bytes);
+    }
+    assert!(state.waits(), "the server takes none of what is encoded");
 }
