@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::diagnostics::{debug, debugging};
 use crate::linking::Linking;
 use crate::span::Unreadable;
-use crate::span::straight::{Straight, Tools};
+use crate::span::straight::{Messages, Straight, Tools};
 use crate::wire::fallom::{Kind, PromptLink};
 
 /// An escaped character takes at most six bytes for one (`\u001f`): below this share of the limit nothing can be
@@ -101,11 +101,11 @@ impl Encoder {
             messages: &span.link_messages,
             inside_agent: span.inside_agent,
         };
-        self.link(&used, || span.request())
+        self.link(&used, || span.messages())
     }
 
     /// `request` is asked only where the rest leaves it open.
-    fn link(&self, used: &Used, request: impl FnOnce() -> Value) -> PromptLink {
+    fn link<'r>(&self, used: &Used, request: impl FnOnce() -> Messages<'r>) -> PromptLink {
         if !matches!(used.kind, Kind::Agent | Kind::Llm) {
             return PromptLink::default();
         }
@@ -124,13 +124,14 @@ impl Encoder {
         link
     }
 
-    fn link_by_text(&self, used: &Used, request: impl FnOnce() -> Value) -> PromptLink {
+    fn link_by_text<'r>(&self, used: &Used, request: impl FnOnce() -> Messages<'r>) -> PromptLink {
         let mut search = self.linking.search(used.session_id);
         search.instructions(&used.instructions.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         if !search.is_decided() {
             let request = request();
             let mut texts: Vec<&str> = used.messages.iter().map(AsRef::as_ref).collect();
-            collect_texts(&request, &mut texts);
+            texts.extend(request.texts.iter().map(AsRef::as_ref));
+            collect_texts(&request.request, &mut texts);
             search.messages(&texts);
         }
         search.link(!used.inside_agent)

@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn text_of(&mut self, tag: u8) -> Read<Cow<'a, str>> {
+    pub fn text_of(&mut self, tag: u8) -> Read<Cow<'a, str>> {
         match tag {
             tag::SHORT_ASCII => Ok(Cow::Borrowed(self.short_ascii()?)),
             tag::SHORT_UTF16 => {

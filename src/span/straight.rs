@@ -5,20 +5,23 @@
 
 mod attributes;
 mod content;
+mod finish;
+mod messages;
 mod sessions;
+mod text;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde_json::Value;
-
 use super::field;
-use super::reader::{Reader, UTF8, UTF16, tag};
+use super::reader::{Reader, tag};
 use crate::payload;
 use crate::wire::Room;
 use crate::wire::fallom::{Kind, PromptLink, SDK, SDK_VERSION};
 use attributes::Names;
+pub use messages::Messages;
 use sessions::Sessions;
+use text::Text;
 
 /// An error's message is kept to this (`spans.md`, "Failure").
 pub const MOST_ERROR_BYTES: usize = 4 * 1024;
@@ -93,13 +96,6 @@ struct Walk<'e, 't> {
     links: bool,
 }
 
-/// A text as it stands in an envelope.
-#[derive(Clone, Copy)]
-pub(super) enum Text<'e> {
-    Utf8(&'e [u8]),
-    Utf16(&'e [u8]),
-}
-
 impl Tools {
     /// Writes the span of an envelope, if it can be done in one pass and takes `most` bytes at most. `links`: whether it may
     /// be asked what prompt it used.
@@ -114,54 +110,11 @@ impl Tools {
         Some(walk.span)
     }
 
-    /// The span's bytes, with the prompt that it used; `None` if they are too many.
-    ///
-    /// `fits` is asked with their number, and how many of them belong to the names of the content.
-    pub fn finish(
-        &mut self,
-        span: &Straight,
-        prompt: &PromptLink,
-        fits: impl FnOnce(usize, usize) -> bool,
-    ) -> Option<Vec<u8>> {
-        let at = self.room.at();
-        if *prompt != PromptLink::default() {
-            put_prompt(&mut self.room, prompt)?;
-        }
-        let [before, after] = span.around_manual();
-        let [first, second] = span.manual.clone().map(Option::unwrap_or_default);
-        let between =
-            if second.is_empty() { 0..0 } else { first.end.min(second.end)..first.start.max(second.start) };
-        let between = if first.is_empty() { 0..0 } else { between };
-        let parts = [
-            0..span.head,
-            at..self.room.at(),
-            span.head..before,
-            between,
-            after..span.attributes,
-            span.content..span.raw,
-            span.attributes..span.content,
-            first,
-            second,
-        ]
-        .map(|part| self.room.get(part));
-        let len = parts.iter().map(|part| part.len()).sum::<usize>() + END.len();
-        if !fits(len, span.names) {
-            return None;
-        }
-        let mut out = Vec::with_capacity(len);
-        parts.iter().filter(|part| !part.is_empty()).for_each(|part| out.extend_from_slice(part));
-        out.extend_from_slice(END);
-        Some(out)
-    }
-
     /// The span is done with.
     pub fn end(&mut self) {
         self.room.end();
     }
 }
-
-/// Of the attributes, and of the span.
-const END: &[u8] = b"}}";
 
 impl<'e> Straight<'e> {
     fn empty() -> Self {
@@ -183,18 +136,9 @@ impl<'e> Straight<'e> {
         }
     }
 
-    /// The request, as a value.
-    pub fn request(&self) -> Value {
-        let json = self.request.clone().and_then(|mut reader| reader.json().ok());
-        json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
-    }
-
-    /// Where the attributes are interrupted by the first of `input` and `output`, and where they go on behind the last.
-    fn around_manual(&self) -> [usize; 2] {
-        let mut ranges = self.manual.iter().flatten();
-        let Some(first) = ranges.next() else { return [self.attributes; 2] };
-        let last = ranges.next().unwrap_or(first);
-        [first.start.min(last.start), first.end.max(last.end)]
+    /// What of the request may be a prompt.
+    pub fn messages(&self) -> Messages<'e> {
+        Messages::of(self.request.as_ref())
     }
 }
 
@@ -370,7 +314,7 @@ impl<'e> Walk<'e, '_> {
         Some(())
     }
 
-    fn content(&mut self, name: &[u8]) -> Option<()> {
+    fn content<const N: usize>(&mut self, name: &[u8; N]) -> Option<()> {
         self.json_member(name, true)?;
         let at = self.room.at();
         (self.span.content, self.span.raw) = (at, at);
@@ -379,14 +323,14 @@ impl<'e> Walk<'e, '_> {
         Some(())
     }
 
-    fn raw(&mut self, name: &[u8]) -> Option<()> {
+    fn raw<const N: usize>(&mut self, name: &[u8; N]) -> Option<()> {
         self.json_member(name, false)?;
         self.span.raw = self.room.at();
         Some(())
     }
 
     /// A member that is JSON text.
-    fn json_member(&mut self, name: &[u8], is_content: bool) -> Option<()> {
+    fn json_member<const N: usize>(&mut self, name: &[u8; N], is_content: bool) -> Option<()> {
         self.room.put(name)?;
         let tag = self.reader.byte().ok()?;
         self.value(tag, 0, is_content)?;
@@ -394,72 +338,10 @@ impl<'e> Walk<'e, '_> {
     }
 
     /// A member that is a text.
-    fn member(&mut self, name: &[u8]) -> Option<()> {
+    fn member<const N: usize>(&mut self, name: &[u8; N]) -> Option<()> {
         self.room.put(name)?;
         let text = self.text()?;
         self.put_text::<false>(text)?;
         self.room.put(b"\"")
     }
-
-    fn text(&mut self) -> Option<Text<'e>> {
-        let tag = self.reader.byte().ok()?;
-        self.text_of(tag)
-    }
-
-    fn text_of(&mut self, tag: u8) -> Option<Text<'e>> {
-        match tag {
-            tag::SHORT_ASCII => {
-                let length = self.reader.byte().ok()?;
-                Some(Text::Utf8(self.reader.take(length.into()).ok()?))
-            }
-            tag::SHORT_UTF16 => {
-                let units = usize::from(self.reader.byte().ok()?);
-                Some(Text::Utf16(self.reader.take(2 * units).ok()?))
-            }
-            tag::TEXT => Text::of(self.reader.raw_text()?),
-            tag::NAME => Some(Text::Utf8(self.reader.name().ok()?.as_bytes())),
-            _ => None,
-        }
-    }
-
-    #[inline]
-    fn put_text<const IS_TWICE: bool>(&mut self, text: Text) -> Option<()> {
-        match text {
-            Text::Utf8(bytes) => {
-                if self.room.put_utf8::<IS_TWICE>(bytes)? {
-                    std::str::from_utf8(bytes).ok()?;
-                }
-                Some(())
-            }
-            Text::Utf16(bytes) => self.room.put_utf16::<IS_TWICE>(bytes),
-        }
-    }
-}
-
-impl<'e> Text<'e> {
-    fn of((kind, bytes): (u8, &'e [u8])) -> Option<Self> {
-        match kind {
-            UTF8 => Some(Text::Utf8(bytes)),
-            UTF16 if bytes.len().is_multiple_of(2) => Some(Text::Utf16(bytes)),
-            _ => None,
-        }
-    }
-}
-
-fn put_prompt(room: &mut Room, prompt: &PromptLink) -> Option<()> {
-    let text = |room: &mut Room, name: &[u8], text: &Option<String>| {
-        let Some(text) = text else { return Some(()) };
-        room.put(name)?;
-        room.put_utf8::<false>(text.as_bytes())?;
-        room.put(b"\"")
-    };
-    let number = |room: &mut Room, name: &[u8], number: Option<i64>| {
-        let Some(number) = number else { return Some(()) };
-        room.put(name)?;
-        room.put_whole(number)
-    };
-    text(room, b",\"prompt_key\":\"", &prompt.prompt_key)?;
-    number(room, b",\"prompt_version\":", prompt.prompt_version)?;
-    text(room, b",\"prompt_ab_test_key\":\"", &prompt.prompt_ab_test_key)?;
-    number(room, b",\"prompt_variant_index\":", prompt.prompt_variant_index.map(i64::from))
 }

@@ -89,29 +89,36 @@ pub(super) struct Run {
     pub beyond_ascii: bool,
 }
 
+/// Bytes that are copied in one step, where there are so many.
+const STEP: usize = 2 * BLOCK;
+
 /// Copies up to the first byte that must be escaped. `to` is at least a block longer than `from`.
 #[inline]
 pub(super) fn copy_plain(from: &[u8], to: &mut [u8]) -> Run {
-    let (blocks, tail) = from.as_chunks::<BLOCK>();
-    let (places, _) = to.as_chunks_mut::<BLOCK>();
-    let mut run = Run { len: 0, beyond_ascii: false };
-    for (block, place) in blocks.iter().zip(places) {
-        *place = *block;
-        let (plain, beyond_ascii) = plain_bytes(block);
+    let (steps, tail) = from.as_chunks::<STEP>();
+    let mut run = copy_steps(steps, to.as_chunks_mut().0);
+    if run.len < steps.len() * STEP {
+        return run;
+    }
+    let (block, tail) = tail.split_at(if tail.len() > BLOCK { BLOCK } else { 0 });
+    for part in [block, tail] {
+        let Some(place) = to.get_mut(run.len..).and_then(<[u8]>::first_chunk_mut) else { return run };
+        let (plain, beyond_ascii) = copy_short(part, place);
         run.beyond_ascii |= beyond_ascii;
         run.len += plain;
-        if plain < BLOCK {
+        if plain < part.len() {
             return run;
         }
     }
-    if let (Some(place), false) = (to.get_mut(run.len..).and_then(<[u8]>::first_chunk_mut), tail.is_empty()) {
-        let block = padded(tail);
-        *place = block;
-        let (plain, beyond_ascii) = plain_bytes(&block);
-        run.beyond_ascii |= beyond_ascii;
-        run.len += plain.min(tail.len());
-    }
     run
+}
+
+/// The same for as many bytes as a block has at most.
+#[inline(always)]
+pub(super) fn copy_short(from: &[u8], to: &mut [u8; BLOCK]) -> (usize, bool) {
+    *to = padded(from);
+    let (plain, beyond_ascii) = plain_bytes(to);
+    (plain.min(from.len()), beyond_ascii)
 }
 
 /// Fewer bytes than a block, as a block. Not by `memcpy`, whose call would cost more than the copy.
@@ -149,6 +156,36 @@ fn plain_bytes(block: &[u8; BLOCK]) -> (usize, bool) {
     }
 }
 
+/// Copies step by step, up to the first byte that must be escaped.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "the vector instructions of x86-64 itself")]
+#[inline(always)]
+fn copy_steps(from: &[[u8; STEP]], to: &mut [[u8; STEP]]) -> Run {
+    use std::arch::x86_64::*;
+    // SAFETY: each x86-64 has SSE2, and a step has as many bytes as are loaded and stored.
+    unsafe {
+        let none = _mm_setzero_si128();
+        let mut seen = none;
+        let mut len = 0;
+        for (step, place) in from.iter().zip(to) {
+            let [first, second] = [0, BLOCK].map(|at| _mm_loadu_si128(step.as_ptr().add(at).cast()));
+            _mm_storeu_si128(place.as_mut_ptr().cast(), first);
+            _mm_storeu_si128(place.as_mut_ptr().add(BLOCK).cast(), second);
+            seen = _mm_or_si128(seen, _mm_or_si128(first, second));
+            let [first, second] = [above_special(first), above_special(second)];
+            let stops = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(first, second), none));
+            if stops != 0 {
+                let first = _mm_movemask_epi8(_mm_cmpeq_epi8(first, none));
+                let stops = if first != 0 { first } else { stops << BLOCK };
+                len += stops.trailing_zeros() as usize;
+                break;
+            }
+            len += STEP;
+        }
+        Run { len, beyond_ascii: _mm_movemask_epi8(seen) != 0 }
+    }
+}
+
 /// How many units stand before the first that is not ASCII or must be escaped; and all of them as bytes.
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "the vector instructions of x86-64 itself")]
@@ -173,20 +210,30 @@ fn plain_units(block: &[u8; BLOCK]) -> (usize, [u8; UNITS]) {
 #[allow(unsafe_code, reason = "the vector instructions of x86-64 itself")]
 #[inline(always)]
 fn special(bytes: std::arch::x86_64::__m128i) -> std::arch::x86_64::__m128i {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_setzero_si128};
+    // SAFETY: each x86-64 has SSE2.
+    unsafe { _mm_cmpeq_epi8(above_special(bytes), _mm_setzero_si128()) }
+}
+
+/// Zero for each byte that must be escaped, and for no other.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "the vector instructions of x86-64 itself")]
+#[inline(always)]
+fn above_special(bytes: std::arch::x86_64::__m128i) -> std::arch::x86_64::__m128i {
     use std::arch::x86_64::*;
     // SAFETY: each x86-64 has SSE2.
     unsafe {
-        let controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
-        let quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
-        let backslashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
-        _mm_or_si128(controls, _mm_or_si128(quotes, backslashes))
+        let controls = _mm_subs_epu8(bytes, _mm_set1_epi8(0x1F));
+        let quotes = _mm_xor_si128(bytes, _mm_set1_epi8(b'"' as i8));
+        let backslashes = _mm_xor_si128(bytes, _mm_set1_epi8(b'\\' as i8));
+        _mm_min_epu8(controls, _mm_min_epu8(quotes, backslashes))
     }
 }
 
 /// The same by arithmetic on eight bytes at once.
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod portable {
-    use super::{BLOCK, UNITS};
+    use super::{BLOCK, Run, STEP, UNITS};
 
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
@@ -202,6 +249,22 @@ mod portable {
             }
         }
         (plain, !block.is_ascii())
+    }
+
+    pub fn copy_steps(from: &[[u8; STEP]], to: &mut [[u8; STEP]]) -> Run {
+        let mut run = Run { len: 0, beyond_ascii: false };
+        for (step, place) in from.iter().zip(to) {
+            *place = *step;
+            run.beyond_ascii |= !step.is_ascii();
+            for block in step.as_chunks::<BLOCK>().0 {
+                let (plain, _) = plain_bytes(block);
+                run.len += plain;
+                if plain < BLOCK {
+                    return run;
+                }
+            }
+        }
+        run
     }
 
     pub fn plain_units(block: &[u8; BLOCK]) -> (usize, [u8; UNITS]) {
@@ -225,7 +288,7 @@ mod portable {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-use portable::{plain_bytes, plain_units};
+use portable::{copy_steps, plain_bytes, plain_units};
 
 /// Copies UTF-16 units, two bytes each, as bytes up to the first that is not ASCII or must be escaped. `to` has at least a
 /// block more places than there are units.
@@ -276,6 +339,16 @@ mod tests {
                 let (portable, same) = portable::plain_units(&block);
                 prop_assert_eq!(count, portable);
                 prop_assert_eq!(&bytes[..count], &same[..count]);
+            }
+            let mut steps = [[b' '; STEP]; 2];
+            for at in (0..2 * STEP).step_by(BLOCK) {
+                steps.as_flattened_mut()[at..at + BLOCK].copy_from_slice(&mixed);
+                let (mut to, mut same) = ([[0; STEP]; 2], [[0; STEP]; 2]);
+                let (run, portable) = (copy_steps(&steps, &mut to), portable::copy_steps(&steps, &mut same));
+                prop_assert_eq!((run.len, run.beyond_ascii), (portable.len, portable.beyond_ascii));
+                prop_assert_eq!(&to.as_flattened()[..run.len], &steps.as_flattened()[..run.len]);
+                prop_assert_eq!(&same.as_flattened()[..run.len], &steps.as_flattened()[..run.len]);
+                steps.as_flattened_mut()[at..at + BLOCK].fill(b' ');
             }
             let mut units = [0; BLOCK];
             units.iter_mut().step_by(2).zip(plain.bytes()).for_each(|(unit, byte)| *unit = byte);

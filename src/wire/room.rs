@@ -94,6 +94,20 @@ impl Room {
     /// Text in UTF-8, escaped. Says whether it may have other characters than ASCII.
     #[inline]
     pub fn put_utf8<const IS_TWICE: bool>(&mut self, text: &[u8]) -> Option<bool> {
+        // Names and ids, most of them.
+        if text.len() <= BLOCK {
+            self.reserve(text.len(), text.len())?;
+            let place = self.bytes.get_mut(self.at..)?.first_chunk_mut()?;
+            let (plain, beyond_ascii) = escape::copy_short(text, place);
+            if plain == text.len() {
+                self.at += plain;
+                return Some(beyond_ascii);
+            }
+        }
+        self.put_long::<IS_TWICE>(text)
+    }
+
+    fn put_long<const IS_TWICE: bool>(&mut self, text: &[u8]) -> Option<bool> {
         let mut rest = text;
         let mut beyond = false;
         loop {

@@ -8,7 +8,7 @@ use super::{EncodeError, Encoder, NAMES, Used, may_be_long};
 use crate::diagnostics::{self, Event};
 use crate::payload::{self, Content, Fitted};
 use crate::span::FinishedSpan;
-use crate::span::straight::MOST_ERROR_BYTES;
+use crate::span::straight::{MOST_ERROR_BYTES, Messages};
 use crate::wire::fallom::{CONTENT, Kind, MANUAL_CONTENT, PromptLink, SDK, SDK_VERSION, Status, WireSpan};
 use crate::wire::time::iso;
 
@@ -57,7 +57,7 @@ impl Encoder {
             inside_agent: span.inside_agent,
         };
         let request = || span.request.as_deref().and_then(|request| serde_json::from_str(request).ok());
-        self.link(&used, || request().unwrap_or_default())
+        self.link(&used, || Messages { request: request().unwrap_or_default(), ..Messages::default() })
     }
 }
 

@@ -6,11 +6,21 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::linking::Linking;
+use crate::catalog::template::own_text;
+use crate::linking::{Linking, Rendering};
 use crate::pipeline::Encoder;
 use crate::span::writer;
 
-static ENCODER: LazyLock<Encoder> = LazyLock::new(|| Encoder::new(Arc::new(Linking::default())));
+/// Some texts of the spans are those of prompts.
+static ENCODER: LazyLock<Encoder> = LazyLock::new(|| {
+    let linking = Linking::default();
+    for (key, text) in PROMPTS {
+        let _ = linking.rendered(key, 1, [Rendering { text, own: own_text(text) }]);
+    }
+    Encoder::new(Arc::new(linking))
+});
+const PROMPTS: [(&str, &str); 3] =
+    [("a", "You help Acme."), ("b", "You help Acme."), ("c", "Greet everybody.")];
 
 /// Of an envelope.
 #[derive(Clone, Debug)]
@@ -117,16 +127,22 @@ const NUMBERS: [&str; 9] =
 
 fn text() -> impl Strategy<Value = Part> {
     prop_oneof![
-        4 => "[ -~]{0,40}".prop_map(|text| ascii(7, &text)),
-        1 => "(?s).{0,20}".prop_map(|text| ascii(7, &text)),
+        40 => "[ -~]{0,40}".prop_map(|text| ascii(7, &text)),
+        10 => "(?s).{0,20}".prop_map(|text| ascii(7, &text)),
         1 => prop::collection::vec(any::<u8>(), 0..6).prop_map(|bytes| Part::Bytes([&[7, bytes.len() as u8][..], &bytes].concat())),
-        2 => units(40).prop_map(|units| Part::Bytes([&[8, units.len() as u8][..], &utf16(&units)].concat())),
-        2 => "(?s)(.|[ -~]{30}|[\"\\\\\n]){0,20}".prop_map(|text| Part::Long(9, 1, text.into_bytes())),
-        2 => units(120).prop_map(|units| Part::Long(9, 2, utf16(&units))),
-        1 => prop::sample::select(&URLS[..]).prop_map(|url| Part::Long(9, 1, url.into())),
-        1 => prop::sample::select(&URLS[..]).prop_map(|url| Part::Long(9, 2, utf16(&url.encode_utf16().collect::<Vec<_>>()))),
-        1 => prop::sample::select(&URLS[..]).prop_map(|url| ascii(7, url)),
+        20 => units(40).prop_map(|units| Part::Bytes([&[8, units.len() as u8][..], &utf16(&units)].concat())),
+        20 => "(?s)(.|[ -~]{30}|[\"\\\\\n]){0,20}".prop_map(|text| Part::Long(9, 1, text.into_bytes())),
+        20 => units(120).prop_map(|units| Part::Long(9, 2, utf16(&units))),
+        10 => prop::sample::select(&URLS[..]).prop_map(|url| Part::Long(9, 1, url.into())),
+        10 => prop::sample::select(&URLS[..]).prop_map(|url| Part::Long(9, 2, utf16(&url.encode_utf16().collect::<Vec<_>>()))),
+        10 => prop::sample::select(&URLS[..]).prop_map(|url| ascii(7, url)),
+        20 => prop::sample::select(&PROMPTS[..]).prop_map(|(_, text)| ascii(7, text)),
+        20 => prop::sample::select(&["content", "parts", "text"][..]).prop_map(|name| ascii(7, name)),
     ]
+}
+
+fn prompt() -> impl Strategy<Value = Part> {
+    prop::sample::select(&PROMPTS[..]).prop_map(|(_, text)| ascii(7, text))
 }
 
 fn leaf() -> impl Strategy<Value = Part> {
@@ -157,7 +173,7 @@ fn value() -> impl Strategy<Value = Part> {
             prop::collection::vec((text(), inner), 0..6).prop_map(Part::Members),
         ]
     });
-    prop_oneof![60 => any, 1 => broken]
+    prop_oneof![100 => any, 1 => broken]
 }
 
 fn attributes() -> impl Strategy<Value = Part> {
@@ -177,13 +193,13 @@ const SESSIONS: [&str; 5] = [
     r#"{"config_key":"c","session_id":"s"}"#,
     r#"{"config_key":"c","session_id":"s \"é\"","customer_id":"u","metadata":{"n":1.50,"b":true},"tags":["t"]}"#,
     r#" {"session_id":"\ud800","other":[1],"config_key":"c"}"#,
-    r#"{"config_key":"c"}"#,
     r#"{"config_key":"c","session_id":"s","metadata":{"a":1,"b":2,"a":3}}"#,
+    r#"{"config_key":"c"}"#,
 ];
 
 fn fields() -> impl Strategy<Value = Vec<(u8, Part)>> {
     let session = prop_oneof![
-        8 => prop::sample::select(&SESSIONS[..]).prop_map(json),
+        20 => prop::sample::select(&SESSIONS[..4]).prop_map(json),
         1 => prop::sample::select(&SESSIONS[..]).prop_map(|text| Part::Long(10, 2, utf16(&text.encode_utf16().collect::<Vec<_>>()))),
     ];
     let kind = prop::sample::select(&["agent", "llm", "tool", "custom", "retrieval"][..]);
@@ -214,13 +230,17 @@ fn fields() -> impl Strategy<Value = Vec<(u8, Part)>> {
         maybe(13, (2..4u8).prop_map(|tag| Part::Bytes(vec![tag])).boxed()),
         maybe(14, attributes().boxed()),
         maybe(17, value().boxed()),
-        maybe(20, Just(json(r#"{"prompt_key":"k\n","prompt_version":-3,"prompt_variant_index":2}"#)).boxed()),
+        prop::option::weighted(
+            0.1,
+            Just((20, json(r#"{"prompt_key":"k\n","prompt_version":-3,"prompt_variant_index":2}"#))),
+        ),
+        maybe(21, prop::collection::vec(prop_oneof![text(), prompt()], 0..3).prop_map(Part::Items).boxed()),
         prop::option::weighted(0.4, (maybe(15, value().boxed()), maybe(16, value().boxed()))),
     );
     let odd = prop::option::weighted(0.1, (0..26u8, value(), any::<prop::sample::Index>()));
-    (head, more, odd).prop_map(|(mut fields, (a, b, c, d, e, f, g, content), odd)| {
+    (head, more, odd).prop_map(|(mut fields, (a, b, c, d, e, f, g, h, content), odd)| {
         let (request, response) = content.unwrap_or_default();
-        fields.extend([a, b, c, d, e, f, g, request, response].into_iter().flatten());
+        fields.extend([a, b, c, d, e, f, g, h, request, response].into_iter().flatten());
         fields.sort_by_key(|(field, _)| *field);
         if let Some((field, part, at)) = odd {
             fields.insert(at.index(fields.len()), (field, part));
