@@ -21,8 +21,8 @@ const INT = 4;
 const LONG = 5;
 /** A number as short ASCII text. */
 const DECIMAL = 6;
-/** A length of one byte, then so many characters of one byte each, or of two. */
-const SHORT_ASCII = 7;
+/** A length of one byte, then so many bytes of UTF-8, or so many characters of two bytes each. */
+const SHORT_UTF8 = 7;
 const SHORT_UTF16 = 8;
 /** The next of the long texts; the next one, which is JSON text. */
 const TEXT = 9;
@@ -44,8 +44,12 @@ const TEXT_HEAD = 5;
 
 /** Texts of so many UTF-16 units at most are written here; for longer ones a call of Node's is cheaper. */
 const SHORT = 40;
+/** From so many on, a call of Node's is cheaper here, too. */
+const CALLED_FROM = 16;
+/** After a long text that was not ASCII, so many others may be none, either. */
+const DOUBTFUL = 64;
 /** No step of the structure takes more bytes than this. */
-const STEP = 2 + 2 * SHORT;
+const STEP = 2 + 3 * SHORT;
 /** Bytes that say how long the structure is. */
 const HEAD = 4;
 
@@ -63,9 +67,13 @@ export interface Snapshot {
 }
 
 let bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+/** Its length, which takes longer to ask for than most of what is written takes. */
+let capacity = INITIAL_BYTES;
 let at = 0;
 let texts: string[] = [];
 let smallInARow = 0;
+/** So many of the next long texts are looked at before they are written: one before them was not ASCII. */
+let doubtful = 0;
 
 /**
  * Writes an envelope and hands it over: `send` is told the buffer and where in it the envelope stands, and must not keep
@@ -183,7 +191,12 @@ export function putText(value: string): void {
   if (value.length > SHORT) {
     bytes[at++] = TEXT;
     texts.push(value);
-  } else if (!putAscii(SHORT_ASCII, value)) putUtf16(value);
+  } else if (value.length >= CALLED_FROM) {
+    const length = bytes.write(value, at + 2, "utf8");
+    bytes[at] = SHORT_UTF8;
+    bytes[at + 1] = length;
+    at += 2 + length;
+  } else if (!putAscii(SHORT_UTF8, value)) putUtf16(value);
 }
 
 /** As `putText`, of a name that both sides know. */
@@ -271,26 +284,20 @@ function putLongTexts(): void {
 
 /** As UTF-8 where it seems to be ASCII, which is quickest for that, else as it is in memory. */
 function putLongText(text: string): void {
-  const ascii = seemsAscii(text);
+  const ascii = doubtful === 0 || seemsAscii(text);
   let most = TEXT_HEAD + text.length * (ascii ? 3 : 2);
   // What is long is worth being measured.
-  if (ascii && at + most > bytes.length) most = TEXT_HEAD + Buffer.byteLength(text);
+  if (ascii && at + most > capacity) most = TEXT_HEAD + Buffer.byteLength(text);
   makeRoom(most);
-  const length = ascii ? writeUtf8(text, at + TEXT_HEAD) : bytes.write(text, at + TEXT_HEAD, "utf16le");
+  const length = bytes.write(text, at + TEXT_HEAD, ascii ? "utf8" : "utf16le");
+  if (!ascii || length > text.length + (text.length >> 3)) doubtful = DOUBTFUL;
+  else if (doubtful > 0) doubtful--;
   bytes[at] = ascii ? UTF8 : UTF16;
   putUint32(length, at + 1);
   at += TEXT_HEAD + length;
 }
 
-/** Node's own way below `write`, where it has one: there are several texts a span. */
-function writeUtf8(text: string, to: number): number {
-  const { utf8Write } = bytes as { utf8Write?: (text: string, to: number, most: number) => number };
-  return utf8Write === undefined
-    ? bytes.write(text, to, "utf8")
-    : utf8Write.call(bytes, text, to, bytes.length - to);
-}
-
-/** By a sample: either way of writing is right for any text. */
+/** By a sample, which has to wait for memory: either way of writing is right for any text. */
 function seemsAscii(text: string): boolean {
   const step = (text.length >> 2) + 1;
   for (let i = 0; i < text.length; i += step) if (text.charCodeAt(i) > 127) return false;
@@ -298,20 +305,25 @@ function seemsAscii(text: string): boolean {
 }
 
 function makeRoom(more: number): void {
-  if (at + more > bytes.length) grow(at + more);
+  if (at + more > capacity) grow(at + more);
 }
 
 function grow(least: number): void {
-  const grown = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(least)));
-  bytes.copy(grown, 0, 0, at);
-  bytes = grown;
+  const before = bytes;
+  renew(2 ** Math.ceil(Math.log2(least)));
+  before.copy(bytes, 0, 0, at);
 }
 
 function keepOrShrink(used: number): void {
-  smallInARow = used * 4 <= bytes.length ? smallInARow + 1 : 0;
-  if (bytes.length > MAX_KEPT_BYTES) bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-  else if (smallInARow >= SMALL_RUN && bytes.length > INITIAL_BYTES) {
-    bytes = Buffer.allocUnsafeSlow(bytes.length / 2);
+  smallInARow = used * 4 <= capacity ? smallInARow + 1 : 0;
+  if (capacity > MAX_KEPT_BYTES) renew(INITIAL_BYTES);
+  else if (smallInARow >= SMALL_RUN && capacity > INITIAL_BYTES) {
+    renew(capacity / 2);
     smallInARow = 0;
   }
+}
+
+function renew(length: number): void {
+  bytes = Buffer.allocUnsafeSlow(length);
+  capacity = length;
 }

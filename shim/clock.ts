@@ -19,10 +19,12 @@ export function ticks(): number {
 }
 
 /**
- * Puts the anchor right after the machine slept or the wall clock was set. To be called only while no span is
- * open: inside a span, a new anchor would move its children out of it.
+ * As `now`, with the anchor put right after the machine slept or the wall clock was set. To be called only while no span
+ * is open: inside a span, a new anchor would move its children out of it.
  */
-export function settleClock(): void {
-  const fresh = Date.now() - ticks();
+export function settledNow(): number {
+  const passed = ticks();
+  const fresh = Date.now() - passed;
   if (anchor === undefined || Math.abs(fresh - anchor) > DRIFT_MS) anchor = fresh;
+  return Math.floor(anchor + passed);
 }

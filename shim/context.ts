@@ -105,11 +105,10 @@ function forgetSites(): void {
   for (const context of fresh.splice(0)) context.site = undefined;
 }
 
-/** Ends `context`, wherever it is still seen; where it was entered and is current, its outer one is current again. */
+/** Ends `context`, wherever it is still seen: what starts there from now on belongs to what is around it. */
 export function leave(context: Context): void {
   context.open = false;
   context.site = undefined;
   // Kept short: spans that overlap for ever, each opened inside the last one, must not chain up.
   context.outer = firstOpen(context.outer);
-  if (context.entered && storage.getStore() === context) storage.enterWith(context.outer);
 }

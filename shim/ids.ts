@@ -1,6 +1,7 @@
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
 const ZERO = /^0+$/;
+const DIGIT_ZERO = 48;
 
 /** Random digits drawn ahead: one call to the generator feeds some hundreds of ids. */
 const pool = Buffer.allocUnsafeSlow(4096);
@@ -32,7 +33,7 @@ function hex(bytes: number): string {
     if (used + bytes * 2 > digits.length) refill();
     const id = digits.slice(used, used + bytes * 2);
     used += bytes * 2;
-    if (!ZERO.test(id)) return id;
+    if (id.charCodeAt(0) !== DIGIT_ZERO || !ZERO.test(id)) return id;
   }
 }
 

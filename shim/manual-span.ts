@@ -109,7 +109,7 @@ export function startManual(
     enteredBy,
   });
   if (!span.recording) return span;
-  span.known.attributes = { [SPAN_TYPE]: "manual" };
+  span.known.attributes = { "fallom.span_type": "manual" };
   if (PROMPTED.has(span.kind)) span.known.promptJson = promptHere(identityOf(session).context.sessionId);
   return span;
 }

@@ -1,5 +1,5 @@
 import { siteOf } from "./call-site";
-import { now, settleClock } from "./clock";
+import { now, settledNow } from "./clock";
 import { applyIn, type Context, innermost, leave, runIn, surrounding, visible } from "./context";
 import { record, type SpanEnd } from "./envelope";
 import { identityOf } from "./identity";
@@ -81,7 +81,6 @@ export class OpenSpan {
   constructor(options: StartOptions, flags: number) {
     this.recording = (flags & OpenFlags.recording) !== 0;
     this.capture = this.recording && (flags & OpenFlags.capture) !== 0;
-    if (this.recording && isIdle()) settleClock();
     const identity = identityOf(options.session);
     const { sessionId } = identity.context;
     const by = this.recording ? options.enteredBy : undefined;
@@ -99,7 +98,7 @@ export class OpenSpan {
     this.kind = options.kind;
     this.streaming = options.streaming === true;
     this.sessionJson = identity.json;
-    this.openedMs = now();
+    this.openedMs = this.recording && isIdle() ? settledNow() : now();
     this.startMs = Math.max(wholeMs(options.startMs) ?? this.openedMs, parent?.startMs ?? 0);
     const { traceId, spanId, startMs } = this;
     this.context = {

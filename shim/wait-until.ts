@@ -1,4 +1,5 @@
 import { types } from "node:util";
+import { now } from "./clock";
 import { flushInBackground } from "./flush";
 import { native } from "./native";
 import { className } from "./thrown";
@@ -11,6 +12,9 @@ import type { WaitUntil } from "./types";
 const CONTEXTS = ["@next/request-context", "@vercel/request-context"].map((name) => Symbol.for(name));
 /** Where OpenNext keeps Cloudflare's request: a getter, whose `ctx` has the method. */
 const CLOUDFLARE = Symbol.for("__cloudflare-context__");
+
+/** To ask what is global takes half a microsecond each time. */
+const LOOK_AGAIN_MS = 100;
 
 interface Request {
   readonly waitUntil?: unknown;
@@ -28,6 +32,8 @@ let general: WaitUntil | undefined;
 /** The flush that the spans of this turn of the event loop share, and whom it was given to. */
 let flushing: { readonly done: Promise<void>; readonly told: Target[] } | undefined;
 let found = false;
+/** Where no platform was found, there is none until then: it is there before the code that it runs. */
+let nowhereUntil = 0;
 
 /** From now on, `waitUntil` is told where the session has none of its own. */
 export function waitWith(waitUntil: WaitUntil): void {
@@ -52,12 +58,22 @@ export function waitForDelivery(own: WaitUntil | undefined): void {
 function targetOf(own: WaitUntil | undefined): Target | undefined {
   const given = own ?? general;
   if (given !== undefined) return { waitUntil: given, of: undefined };
+  return now() < nowhereUntil ? undefined : platforms();
+}
+
+function platforms(): Target | undefined {
   const globals = globalThis as unknown as Globals;
-  for (const context of CONTEXTS) {
-    const target = methodOf(globals[context]?.get?.());
+  const contexts = CONTEXTS.map((context) => globals[context]);
+  const cloudflare = globals[CLOUDFLARE];
+  if (cloudflare === undefined && contexts.every((context) => context === undefined)) {
+    nowhereUntil = now() + LOOK_AGAIN_MS;
+    return undefined;
+  }
+  for (const context of contexts) {
+    const target = methodOf(context?.get?.());
     if (target !== undefined) return target;
   }
-  return methodOf(globals[CLOUDFLARE]?.ctx);
+  return methodOf(cloudflare?.ctx);
 }
 
 function methodOf(request: Request | undefined): Target | undefined {

@@ -91,8 +91,7 @@ async function measure(what, { bytes, spans, offer }, rounds, peers) {
 /** In the contestant. */
 export function prepare(peer, { bytes, spans }) {
   return (round) => {
-    const first = round * 2 * spans;
-    const content = (_, at) => contentOf(bytes, first + at);
-    return recordWarm(peer, Array.from({ length: 2 * spans }, content), spans);
+    const content = (_, at) => contentOf(bytes, round * spans + at);
+    return recordWarm(peer, Array.from({ length: spans }, content));
   };
 }

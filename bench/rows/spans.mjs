@@ -5,6 +5,9 @@ import { prose } from "../support/prose.mjs";
 import { now } from "../support/sink.mjs";
 
 const MESSAGE_BYTES = 2048;
+/** For so long, and so many at a time, spans are recorded before those that count. */
+const WARM_MS = 500;
+const WARM_SPANS = 500;
 /** So many customers are served in one turn of the loop. */
 const SPANS_OF_TURN = 10;
 
@@ -27,16 +30,22 @@ export function contentOf(bytes, seed) {
 }
 
 /**
- * The garbage of what made the contents is collected, and the first of them are recorded without being counted: the engine
- * runs much slower just after that, and has threads compile again what it knew. A server's code is compiled.
- * @param {number} warm  so many
- * @returns as `recordAll`; `spans` are all of them
+ * The garbage of what made the contents is collected, and some are recorded without being counted: the engine forgets what
+ * it knew of the code with such a collection, and has threads compile it again. A server's code is compiled.
+ * @returns as `recordAll`; `spans` are all of them, `counted` those that count
  */
-export async function recordWarm(peer, contents, warm) {
+export async function recordWarm(peer, contents) {
   collectGarbage();
-  await recordAll(peer, contents.slice(0, warm));
-  const used = await recordAll(peer, contents.slice(warm));
-  return { ...used, spans: contents.length, counted: used.spans };
+  const until = performance.now() + WARM_MS;
+  let warmed = 0;
+  while (performance.now() < until) {
+    await record(peer, contents.slice(0, WARM_SPANS));
+    await peer.flush();
+    warmed += Math.min(WARM_SPANS, contents.length);
+  }
+  await rest();
+  const used = await recordAll(peer, contents);
+  return { ...used, spans: warmed + used.spans, counted: used.spans };
 }
 
 /**
@@ -49,12 +58,18 @@ export async function recordAll(peer, contents) {
   await turn();
   const begunMs = now();
   const used = clock();
+  const spans = await record(peer, contents);
+  await peer.flush();
+  await rest();
+  return { ...used(), spans, begunMs };
+}
+
+/** Says how many there were. */
+async function record(peer, contents) {
   let spans = 0;
   for (const { input, output } of contents) {
     peer.span(input, output);
     if (++spans % SPANS_OF_TURN === 0) await turn();
   }
-  await peer.flush();
-  await rest();
-  return { ...used(), spans, begunMs };
+  return spans;
 }

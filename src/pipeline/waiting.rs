@@ -5,8 +5,9 @@ use super::shared::Shared;
 use super::unit::Queued;
 use crate::held::gather;
 
-/// The queue is filling up when it is full to this share.
-const FILLS_UP_ABOVE: usize = 8;
+/// The queue is filling up when it is full to this share: until then, a server that takes spans will have taken them before
+/// they were packed.
+const FILLS_UP_ABOVE: usize = 2;
 /// Spans of so many bytes are moved into pages of their own.
 const GATHERED: usize = 64 * 1024;
 

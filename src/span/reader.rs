@@ -18,7 +18,7 @@ pub(super) mod tag {
     pub const INT: u8 = 4;
     pub const LONG: u8 = 5;
     pub const DECIMAL: u8 = 6;
-    pub const SHORT_ASCII: u8 = 7;
+    pub const SHORT_UTF8: u8 = 7;
     pub const SHORT_UTF16: u8 = 8;
     pub const TEXT: u8 = 9;
     pub const JSON_TEXT: u8 = 10;
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
                 tag::INT => Some(self.int()?.into()),
                 tag::LONG => Some(self.long()?.into()),
                 tag::JSON_OF => Some(Value::String(self.json()?)),
-                tag @ (tag::SHORT_ASCII | tag::SHORT_UTF16 | tag::TEXT | tag::NAME) => {
+                tag @ (tag::SHORT_UTF8 | tag::SHORT_UTF16 | tag::TEXT | tag::NAME) => {
                     Some(Value::String(self.text_of(tag)?.into_owned()))
                 }
                 tag => {
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
 
     pub fn text_of(&mut self, tag: u8) -> Read<Cow<'a, str>> {
         match tag {
-            tag::SHORT_ASCII => Ok(Cow::Borrowed(self.short_ascii()?)),
+            tag::SHORT_UTF8 => Ok(Cow::Borrowed(self.short_utf8()?)),
             tag::SHORT_UTF16 => {
                 let units = usize::from(self.byte()?);
                 Ok(Cow::Owned(utf16(self.take(2 * units)?)))
@@ -200,14 +200,14 @@ impl<'a> Reader<'a> {
         names::name(self.byte()?).ok_or(self.unreadable())
     }
 
-    fn short_ascii(&mut self) -> Read<&'a str> {
+    fn short_utf8(&mut self) -> Read<&'a str> {
         let length = usize::from(self.byte()?);
         let bytes = self.take(length)?;
         std::str::from_utf8(bytes).map_err(|_| self.unreadable())
     }
 
     fn decimal(&mut self) -> Read<&'a str> {
-        let text = self.short_ascii()?;
+        let text = self.short_utf8()?;
         let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
             && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         // What surrounds a number in JSON text is no part of it.

@@ -117,7 +117,7 @@ impl Writer {
             self.structure.push(tag::TEXT);
             self.long(text);
         } else if text.is_ascii() {
-            self.short(tag::SHORT_ASCII, text.as_bytes());
+            self.short(tag::SHORT_UTF8, text.as_bytes());
         } else {
             self.structure.extend([tag::SHORT_UTF16, units as u8]);
             self.structure.extend(text.encode_utf16().flat_map(u16::to_le_bytes));

@@ -85,7 +85,7 @@ fn a_burst_that_the_thread_has_yet_to_encode_makes_no_span_wait() {
         state.push(&vec![0; bytes]);
     }
     assert!(!state.waits(), "nothing of it can be packed");
-    for _ in 0..10 {
+    for _ in 0..15 {
         let block = state.take_inbox().unwrap();
         let span = |raw: &Raw| {
             let held = Held::plain(block.bytes(raw).to_vec());

@@ -27,7 +27,7 @@ impl<'e> Walk<'e, '_> {
 
     pub(super) fn text_of(&mut self, tag: u8) -> Option<Text<'e>> {
         match tag {
-            tag::SHORT_ASCII => {
+            tag::SHORT_UTF8 => {
                 let length = self.reader.byte().ok()?;
                 Some(Text::Utf8(self.reader.take(length.into()).ok()?))
             }
