@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import fallom, { models, prompts } from "@fallom/trace";
 import { optionsFor } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
+import { measured } from "./support/measured.mjs";
 import { draws, seeded } from "./support/random.mjs";
 
 const SESSIONS = 1_000_000;
@@ -83,7 +84,7 @@ test("of a million sessions each model gets the share of its weight", () => {
   }
   for (const [i, weight] of SHARES.entries()) {
     const share = (counts[i] / SESSIONS) * 100;
-    console.log(`weight ${weight}: ${share.toFixed(3)} % of ${SESSIONS} sessions`);
+    measured.log(`weight ${weight}: ${share.toFixed(3)} % of ${SESSIONS} sessions`);
     assert.ok(Math.abs(share - weight) <= MOST_OFF, `${share} instead of ${weight}`);
   }
 });

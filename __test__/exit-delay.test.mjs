@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { hangingServer, refusingServer, runToItsEnd } from "./support/ending.mjs";
 import { startFallom } from "./support/fallom.mjs";
+import { measured } from "./support/measured.mjs";
 
 const TIMEOUT_MS = 500;
 
@@ -32,8 +33,8 @@ before(async () => {
 });
 after(async () => {
   await server.close();
-  console.log(`to the end of the process, in ms, with an exitTimeoutMs of ${TIMEOUT_MS}`);
-  console.table(results);
+  measured.log(`to the end of the process, in ms, with an exitTimeoutMs of ${TIMEOUT_MS}`);
+  measured.table(results);
 });
 
 async function endOf(name, way, { column, body, options }) {

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { AT_ONCE, ENDED, hangingServer, runToItsEnd } from "./support/ending.mjs";
 import { startFallom } from "./support/fallom.mjs";
+import { measured } from "./support/measured.mjs";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"];
 
@@ -86,8 +87,8 @@ describe("every span arrives, and the signal keeps its meaning", { concurrency: 
     const { duplicates, conflicts } = await server.stats();
     assert.deepEqual({ duplicates, conflicts }, { duplicates: 0, conflicts: 0 });
     await server.close();
-    console.log("from the signal to the end of the process, in ms");
-    console.table(took, SIGNALS);
+    measured.log("from the signal to the end of the process, in ms");
+    measured.table(took, SIGNALS);
   });
 
   for (const [name, { body, code, open = 1, said, tookMs = 0 }] of Object.entries(HANDLERS)) {

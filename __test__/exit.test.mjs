@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { AT_ONCE, ENDED, runToItsEnd } from "./support/ending.mjs";
 import { startFallom } from "./support/fallom.mjs";
+import { measured } from "./support/measured.mjs";
 
 const METHODS = ["generate", "stream"];
 
@@ -171,8 +172,8 @@ function makeTable(title) {
       rows[row][column] = ms;
     },
     print() {
-      console.log(title);
-      console.table(rows, [...METHODS, "untraced"]);
+      measured.log(title);
+      measured.table(rows, [...METHODS, "untraced"]);
     },
   };
 }

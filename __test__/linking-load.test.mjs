@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { child, optionsFor, resultOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
 import { FAIL, NONE } from "./support/linking-load.mjs";
+import { measured } from "./support/measured.mjs";
 import { startModel } from "./support/model.mjs";
 import { runProgram } from "./support/program.mjs";
 
@@ -85,7 +86,7 @@ for (const [captureContent, requests] of [
       assert.equal("fallom.raw.request" in span.attributes, captureContent);
     }
     const failing = spans.filter(({ status }) => status === "ERROR").length;
-    console.log(
+    measured.log(
       `${spans.length} calls (${failing} failing)${how}: ${sum.linked} linked rightly, ${sum.wrong} wrong, ` +
         `${sum.missing} missing, ${sum.unlinked} rightly without a link`,
     );

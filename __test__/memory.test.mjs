@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { child, resultOf } from "./support/child.mjs";
+import { measured } from "./support/measured.mjs";
 import { runProgram } from "./support/program.mjs";
 import { assertBalanced } from "./support/spans.mjs";
 
@@ -56,7 +57,7 @@ describe(`${SPANS} spans of 20 KB for a server that is down`, () => {
       const [untraced, traced] = [await run(false), await run(true)];
       const more = (traced.rss - untraced.rss) / MIB;
       const { started, queued, queuedBytes, dropped } = traced.stats;
-      console.log(
+      measured.log(
         `content ${what}: ${Math.round(untraced.rss / MIB)} MiB untraced, ${more.toFixed(1)} MiB more traced; ` +
           `${queued} spans queued in ${(queuedBytes / MIB).toFixed(1)} MiB, ${dropped.queueFull} dropped`,
       );

@@ -5,6 +5,7 @@ import { after, describe, test } from "node:test";
 import fallom from "@fallom/trace";
 import { child, optionsFor, resultOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
+import { measured } from "./support/measured.mjs";
 import { runProgram } from "./support/program.mjs";
 import { assertBalanced } from "./support/spans.mjs";
 
@@ -121,7 +122,7 @@ async function assertEachOnce(server, names) {
 
 describe("a server that offers", () => {
   const table = {};
-  after(() => console.table(table));
+  after(() => measured.table(table));
 
   for (const offer of Object.keys(OFFERS)) {
     for (const refusal of Object.keys(REFUSALS)) {

@@ -6,6 +6,7 @@ import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { child, optionsFor, resultOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
+import { measured } from "./support/measured.mjs";
 import { echo, startModel } from "./support/model.mjs";
 import { runProgram, startProgram } from "./support/program.mjs";
 import { assertBalanced, raw } from "./support/spans.mjs";
@@ -13,7 +14,7 @@ import { assertBalanced, raw } from "./support/spans.mjs";
 const DOWN_MS = 20_000;
 
 const figures = {};
-after(() => console.table(figures));
+after(() => measured.table(figures));
 
 /** Keeps the figures of a run. */
 async function report(name, server, { stats, ms }) {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { child, optionsFor, resultOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
+import { measured } from "./support/measured.mjs";
 import { runProgram } from "./support/program.mjs";
 import { assertBalanced } from "./support/spans.mjs";
 
@@ -15,7 +16,7 @@ const MOST_MORE = 3;
 
 /** Counted with the large span and without it. */
 const requests = {};
-after(() => console.table(requests));
+after(() => measured.table(requests));
 
 /** How spans are put together: the large one alone, since it is a batch by itself, or in one batch with the others. */
 const BATCHES = {

@@ -178,6 +178,60 @@ describe("spans that are opened in one turn, however often", () => {
     await always(other, ["rank", "rank", "rank"]);
   });
 
+  test("nor does one for a single name, called twice by one function", () => {
+    const begin = (session) => session.span("s:step");
+    return always(
+      async (session) => {
+        const outer = noted(begin(session), "outer");
+        const inner = noted(begin(session), "inner");
+        await tick();
+        inner.end();
+        outer.end();
+      },
+      ["outer", "outer > inner"],
+    );
+  });
+
+  test("a run that calls itself in parallel, after it has waited", () => {
+    const visit = async (session, tree, name = "root") => {
+      const span = noted(session.span("a:agent"), name);
+      await tick();
+      await Promise.all(Object.entries(tree).map(([name, child]) => visit(session, child, name)));
+      span.end();
+    };
+    return always(
+      (session) => visit(session, { a: {}, b: {}, c: {} }),
+      ["root", "root > a", "root > b", "root > c"],
+    );
+  });
+
+  test("a recursion that opens spans at its leaves only", () => {
+    const walk = async (session, tree) => {
+      if (Array.isArray(tree)) return Promise.all(tree.map((child) => walk(session, child)));
+      const span = noted(session.span("l:leaf"), tree);
+      await tick();
+      span.end();
+    };
+    return always((session) => walk(session, [["x"], ["y", "z"]]), ["x", "y", "z"]);
+  });
+
+  test("a name that gets a second place, around its first one: wrong at most once", async () => {
+    const fetchOne = async (session) => {
+      const span = noted(session.span("g:http"), "one");
+      await tick();
+      span.end();
+    };
+    await always(fetchOne, ["one"]);
+    const batch = async (session) => {
+      const span = noted(session.span("g:http"), "batch");
+      await fetchOne(session);
+      span.end();
+    };
+    opened.length = 0;
+    await batch(fallom.session({ configKey: "app", sessionId: "s-first" }));
+    await always(batch, ["batch", "batch > one"]);
+  });
+
   test("a thousand names cost no memory, and no family", () =>
     always(
       async (session) => {

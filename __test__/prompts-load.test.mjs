@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { child, optionsFor } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
+import { measured } from "./support/measured.mjs";
 import { startProgram } from "./support/program.mjs";
 
 const GETS = 100_000;
@@ -50,7 +51,7 @@ test(`${GETS} gets under a refresh every 10 ms tear nothing, and memory stays fl
   const { code, stdout, stderr } = await program.ended;
   assert.equal(code, 0, stderr);
   const { torn, backwards, versions, grown, heap } = JSON.parse(stdout.trimEnd().split("\n").at(-1));
-  console.log({ versions, grownMiB: (grown / MIB).toFixed(1), heapMiB: (heap / MIB).toFixed(1) });
+  measured.log({ versions, grownMiB: (grown / MIB).toFixed(1), heapMiB: (heap / MIB).toFixed(1) });
   assert.deepEqual([torn, backwards], [[], 0]);
   assert.ok(versions >= VERSIONS);
   assert.ok(Math.max(grown, heap) < MOST_GROWTH, `${grown} bytes, and ${heap} in JavaScript`);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { child, optionsFor, resultOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
+import { measured } from "./support/measured.mjs";
 import { startModel } from "./support/model.mjs";
 import { startProgram } from "./support/program.mjs";
 import { raw } from "./support/spans.mjs";
@@ -14,7 +15,7 @@ const MESSAGE_BYTES = 2000;
 const FOURFOLD = 4.4;
 
 const figures = {};
-after(() => console.table(figures));
+after(() => measured.table(figures));
 
 /** A chat that goes on for so many turns, and says what is held of it while nobody takes its spans. */
 async function chat({ fallom, init, options, args: { turns, bytes, baseURL } }) {

@@ -8,112 +8,102 @@
  * looped, and either way the first span does not enclose the second.
  *
  * To look at the stack takes 2 µs and half a microsecond for each frame, more than all else about a span, and most spans
- * are alone in their turn. So where the spans of a name are always opened in one place of the source, in which no others
- * are, that place stands for the stack, and only a second span of the turn looks at its own: as many of the spans that
- * were opened in its place enclose it as runs of the place's function are on the stack.
+ * are alone in their turn. So where the spans of a name were always opened in one place of the source, in which no others
+ * were, that place is taken for granted. It tells nested spans apart as well as the stack, since those are opened in
+ * different places. If a second span of a turn is opened in the same place after all, they count as parallel, once: from
+ * then on, the stacks of that name are looked at again.
  */
 
 /** Frames compared; a recursion that opens a span at each level looks like a loop below this depth. */
 const FRAMES = 50;
 /** A name's place is taken for granted once it was the same so many times. */
 const FIRST = 16;
-/** Then it is looked at once in so many times. */
-const SAMPLE = 128;
-/** Names that are remembered. */
+/** Then it is looked at once in so many times: a prime, so as not to meet the same one of several in turn. */
+const SAMPLE = 127;
+/** Names that are remembered, and their length. */
 const MOST_NAMES = 1000;
+const LONGEST_NAME = 100;
 
 /** Where a span was opened. It may hold on to all objects on the stack, so it must not outlive the turn. */
 export interface CallSite {
-  /** `CallSite`s of V8, once they were asked for. */
+  /** What V8 makes of it when it is asked for. */
   stack?: unknown;
-  /** Instead of the stack, the place. */
-  readonly known?: Place;
+  /** Of V8's own; once they were asked for. */
+  frames?: readonly NodeJS.CallSite[];
+  /** The place in the source; once it was asked for, or from the beginning, where it is taken for granted. */
+  place?: string | undefined;
+  /** Whether the place is all that is known. */
+  readonly isAssumed: boolean;
+  readonly name: Name | undefined;
 }
 
-/** What is known of where the spans of a name are opened. */
-interface Place {
+/** What is known of the spans of a name. */
+interface Name {
   opened: number;
-  /** The one place that was seen. */
-  at: string | undefined;
-  /** There are several, or spans of other names are opened there, too. */
+  /** Given out where their place is taken for granted. */
+  site: CallSite | undefined;
+  /** There are several places, or spans of other names are opened there, too, or two were opened there in one turn. */
   varies: boolean;
-  /** Given out where the place is taken for granted. */
-  readonly site: CallSite;
 }
 
-/** By the name of spans. */
-const places = new Map<string, Place>();
-/** By the place. */
-const names = new Map<string, string>();
+const names = new Map<string, Name>();
+/** Whose spans are opened in a place. */
+const places = new Map<string, Name>();
+
+type Opener = (...args: never[]) => unknown;
 
 /**
  * Where a span of this name is opened, by a call of `opener`: here. `beside`: another was opened in this turn and is still
  * open, so that the site will be compared.
  */
-export function siteOf(name: string, beside: boolean, opener: (...args: never[]) => unknown): CallSite {
-  const place = placeOf(name);
-  const times = ++place.opened;
-  if (!beside && !place.varies && times > FIRST && times % SAMPLE !== 0) return place.site;
-  const site = captured(opener);
+export function siteOf(text: string, beside: boolean, opener: Opener): CallSite {
+  const name = nameOf(text);
+  if (name === undefined || name.varies) return captured(name, opener);
+  const times = ++name.opened;
+  if (name.site !== undefined && !beside && times > FIRST && times % SAMPLE !== 0) return name.site;
+  const site = captured(name, opener);
   // A name that comes but once is not worth it.
-  if (times > 1 && !place.varies) learn(name, place, placeIn(framesOf(site)[0]));
+  if (times > 1) learn(name, placeOf(site));
   return site;
 }
 
-/** Whether both were opened by the same place of the same calls; `undefined` where that is not known for sure. */
-export function isSameSite(one: CallSite, other: CallSite): boolean | undefined {
-  if (one.known !== undefined || other.known !== undefined) return undefined;
+/** Whether two spans of one turn were opened by the same place of the same calls. */
+export function isSameSite(one: CallSite, other: CallSite): boolean {
+  const place = placeOf(one);
+  if (place === undefined || place !== placeOf(other)) return false;
+  for (const { name } of [one, other]) if (name !== undefined) name.varies = true;
+  if (one.isAssumed || other.isAssumed) return true;
   const [frames, others] = [framesOf(one), framesOf(other)];
-  const isSame = (frame: NodeJS.CallSite, i: number): boolean => placeIn(frame) === placeIn(others[i]);
-  return frames.length > 0 && frames.length === others.length && frames.every(isSame);
+  return frames.length === others.length && frames.every((frame, i) => placeIn(frame) === placeIn(others[i]));
 }
 
-/** Whether both were opened in the same place, by whatever calls. */
-export function isSamePlace(one: CallSite, other: CallSite): boolean {
-  const place = placeOfSite(one);
-  return place !== undefined && place === placeOfSite(other);
-}
-
-/** How many runs of the function that opened `site` go on around the one that did. */
-export function runsAround(site: CallSite): number {
-  const [first, ...around] = framesOf(site);
-  const opened = functionIn(first);
-  return around.filter((frame) => functionIn(frame) === opened).length;
-}
-
-function placeOf(name: string): Place {
-  const known = places.get(name);
-  if (known !== undefined) return known;
-  if (places.size >= MOST_NAMES) {
-    places.clear();
+function nameOf(text: string): Name | undefined {
+  const known = names.get(text);
+  if (known !== undefined || text.length > LONGEST_NAME) return known;
+  if (names.size >= MOST_NAMES) {
     names.clear();
+    places.clear();
   }
-  const site: { known?: Place } = {};
-  const place: Place = { opened: 0, at: undefined, varies: false, site };
-  site.known = place;
-  places.set(name, place);
-  return place;
+  const name: Name = { opened: 0, site: undefined, varies: false };
+  // A copy: the name may be a piece of a long text, which it would hold.
+  names.set(Buffer.from(text, "utf16le").toString("utf16le"), name);
+  return name;
 }
 
-function learn(name: string, place: Place, at: string | undefined): void {
-  place.at ??= at;
-  place.varies = at === undefined || place.at !== at;
-  if (at === undefined) return;
-  const other = names.get(at);
-  if (other === undefined) names.set(at, name);
-  else if (other !== name) {
-    place.varies = true;
-    placeOf(other).varies = true;
+function learn(name: Name, place: string | undefined): void {
+  const owner = place === undefined ? undefined : (places.get(place) ?? name);
+  if (place === undefined || owner !== name || (name.site !== undefined && name.site.place !== place)) {
+    name.varies = true;
+    if (owner !== undefined) owner.varies = true;
+    return;
   }
-}
-
-function placeOfSite(site: CallSite): string | undefined {
-  return site.known ? site.known.at : placeIn(framesOf(site)[0]);
+  places.set(place, name);
+  name.site ??= { place, isAssumed: true, name };
 }
 
 /** From the caller of `opener` on; it costs little before it is looked at. */
-function captured(opener: (...args: never[]) => unknown): CallSite {
-  const site: CallSite = {};
+function captured(name: Name | undefined, opener: Opener): CallSite {
+  const site: CallSite = { isAssumed: false, name };
   const limit = Error.stackTraceLimit;
   try {
     Error.stackTraceLimit = FRAMES;
@@ -125,15 +115,31 @@ function captured(opener: (...args: never[]) => unknown): CallSite {
   return site;
 }
 
+function placeOf(site: CallSite): string | undefined {
+  site.place ??= placeIn(framesOf(site)[0]);
+  return site.place;
+}
+
 function framesOf(site: CallSite): readonly NodeJS.CallSite[] {
+  site.frames ??= prepared(site);
+  return site.frames;
+}
+
+/** What `asTheyAre` was given last. */
+let given: readonly NodeJS.CallSite[] = [];
+
+function prepared(site: CallSite): readonly NodeJS.CallSite[] {
   const prepare = Error.prepareStackTrace;
+  given = [];
   try {
     // Ours for a moment, so that no source maps are read and no code of the user's runs.
     Error.prepareStackTrace = asTheyAre;
-    return Array.isArray(site.stack) ? site.stack : [];
+    void site.stack;
+    return given;
   } catch {
     return [];
   } finally {
+    given = [];
     restore(prepare);
   }
 }
@@ -146,17 +152,11 @@ function restore(prepare: typeof Error.prepareStackTrace): void {
   }
 }
 
-function asTheyAre(_error: Error, frames: NodeJS.CallSite[]): NodeJS.CallSite[] {
-  return frames;
+function asTheyAre(_error: Error, frames: NodeJS.CallSite[]): string {
+  given = frames;
+  return "";
 }
 
 function placeIn(frame: NodeJS.CallSite | undefined): string | undefined {
   return frame && `${frame.getFileName()}:${frame.getLineNumber()}:${frame.getColumnNumber()}`;
-}
-
-/** By where it begins: an arrow has no name. */
-function functionIn(frame: NodeJS.CallSite | undefined): string | undefined {
-  if (frame === undefined) return undefined;
-  const begin = `${frame.getEnclosingLineNumber()}:${frame.getEnclosingColumnNumber()}`;
-  return `${frame.getFileName()}:${begin}:${frame.getFunctionName()}`;
 }

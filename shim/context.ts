@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type CallSite, isSamePlace, isSameSite, runsAround } from "./call-site";
+import { type CallSite, isSameSite } from "./call-site";
 
 /** A span as what runs inside it sees it. Small on purpose: timers and sockets of the user may hold it for long. */
 export interface Context {
@@ -91,14 +91,10 @@ export function innermost(): Context | undefined {
  * parallel, it is what is around that one.
  */
 export function surrounding(innermost: Context | undefined, site: CallSite): Context | undefined {
-  const there: Context[] = [];
   for (let at = innermost; at?.site !== undefined; at = at.outer) {
     if (isSameSite(at.site, site)) return firstOpen(at.outer);
-    if (isSamePlace(at.site, site)) there.push(at);
   }
-  // The outermost of those that were entered in this place enclose it, as long as the runs that entered them go on.
-  const over = there.some(({ site }) => site?.known) ? there.length - runsAround(site) : 0;
-  return over > 0 ? firstOpen(there[over - 1]?.outer) : innermost;
+  return innermost;
 }
 
 function forgetSites(): void {

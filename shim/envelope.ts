@@ -164,9 +164,14 @@ function putFlag(field: number, value: boolean | undefined): void {
 function putAttributes({ attributesBefore, attributes }: SpanEnd): void {
   putField(ATTRIBUTES);
   putObject();
-  for (const name in attributesBefore) putAttribute(name, attributesBefore[name]);
-  for (const name in attributes) putAttribute(name, attributes[name]);
+  if (attributesBefore !== undefined) putAttributesOf(attributesBefore);
+  if (attributes !== undefined) putAttributesOf(attributes);
   putEnd();
+}
+
+function putAttributesOf(attributes: Attributes): void {
+  const names = Object.keys(attributes);
+  for (let i = 0; i < names.length; i++) putAttribute(names[i] as string, attributes[names[i] as string]);
 }
 
 function putAttribute(name: string, value: Attributes[string] | undefined): void {

@@ -3,8 +3,8 @@ const SPAN_BYTES = 8;
 const ZERO = /^0+$/;
 const DIGIT_ZERO = 48;
 
-/** Random digits drawn ahead: one call to the generator feeds some hundreds of ids. */
-const pool = Buffer.allocUnsafeSlow(4096);
+/** Random digits drawn ahead: one call to the generator feeds some tens of ids, which are pieces of one text and hold it. */
+const pool = Buffer.allocUnsafeSlow(1024);
 let digits = "";
 let used = 0;
 

@@ -41,7 +41,7 @@ export class FallomSession {
    * `wrapTraced`, which knows where each begins and ends, or with the ids of their parent.
    */
   span(name: string, options?: SpanOptions): FallomSpan {
-    return FallomSpan.open(this, name, options, FallomSession.prototype.span);
+    return FallomSpan.open(this, name, options, opener);
   }
 
   /**
@@ -113,3 +113,6 @@ export class FallomSession {
 export function session(options: SessionOptions): FallomSession {
   return new FallomSession(options);
 }
+
+/** The method itself, which is on the stack whatever may have been put in its place. */
+const opener = FallomSession.prototype.span;

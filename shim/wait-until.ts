@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { now } from "./clock";
+import { ticks } from "./clock";
 import { flushInBackground } from "./flush";
 import { native } from "./native";
 import { className } from "./thrown";
@@ -58,22 +58,21 @@ export function waitForDelivery(own: WaitUntil | undefined): void {
 function targetOf(own: WaitUntil | undefined): Target | undefined {
   const given = own ?? general;
   if (given !== undefined) return { waitUntil: given, of: undefined };
-  return now() < nowhereUntil ? undefined : platforms();
+  return ticks() < nowhereUntil ? undefined : platforms();
 }
 
 function platforms(): Target | undefined {
   const globals = globalThis as unknown as Globals;
-  const contexts = CONTEXTS.map((context) => globals[context]);
-  const cloudflare = globals[CLOUDFLARE];
-  if (cloudflare === undefined && contexts.every((context) => context === undefined)) {
-    nowhereUntil = now() + LOOK_AGAIN_MS;
+  // Whether it is there, not what it gives: outside of a request that may be nothing.
+  if (!(CLOUDFLARE in globals) && !CONTEXTS.some((context) => context in globals)) {
+    nowhereUntil = ticks() + LOOK_AGAIN_MS;
     return undefined;
   }
-  for (const context of contexts) {
-    const target = methodOf(context?.get?.());
+  for (const context of CONTEXTS) {
+    const target = methodOf(globals[context]?.get?.());
     if (target !== undefined) return target;
   }
-  return methodOf(cloudflare?.ctx);
+  return methodOf(globals[CLOUDFLARE]?.ctx);
 }
 
 function methodOf(request: Request | undefined): Target | undefined {

@@ -55,10 +55,13 @@ extern "C" fn record(env: RawEnv, info: CallInfo) -> RawValue {
         #[expect(unsafe_code, reason = "the bytes are JavaScript's")]
         // SAFETY: `env` and `info` are of this call, and no JavaScript runs before it returns.
         let envelope = unsafe { envelope(env, info) };
-        if let (Some(core), Some(envelope)) = (core::running(), envelope) {
-            core.record(envelope);
-            exit::closed();
+        let Some(core) = core::running() else { return };
+        match envelope {
+            Some(envelope) => core.record(envelope),
+            // It was opened, so it counts.
+            None => core.abandon(1),
         }
+        exit::closed();
     });
     // `undefined`
     null_mut()

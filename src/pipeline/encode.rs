@@ -30,12 +30,15 @@ pub enum EncodeError {
     Unreadable(Unreadable),
     /// More than `maxSpanBytes` even without its content.
     TooLarge,
+    /// The encoder failed at it.
+    Bug,
 }
 
 impl std::fmt::Display for EncodeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             EncodeError::Unreadable(Unreadable { at }) => write!(f, "it is no span (byte {at})"),
+            EncodeError::Bug => write!(f, "the encoder failed at it; please report this"),
             EncodeError::TooLarge => write!(f, "it is longer than maxSpanBytes even without its content"),
         }
     }
@@ -80,7 +83,9 @@ impl Encoder {
         let links = self.linking.any() || debugging();
         let written = tools.write(envelope, max_span_bytes, links);
         let bytes = written.and_then(|span| {
-            let link = self.link_straight(&span);
+            // What would tell it by its text was not gathered, where nobody had asked for a prompt when this began.
+            let by_text = span.prompt.is_none() && !links;
+            let link = if by_text { PromptLink::default() } else { self.link_straight(&span) };
             let may_be_long = may_be_long(envelope, max_span_bytes);
             tools.finish(&span, &link, |length, names| {
                 let needed = if may_be_long { length - names + NAMES } else { length };

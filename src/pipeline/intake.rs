@@ -1,5 +1,7 @@
 //! What came in is encoded, compressed where it may have to wait, and written to the spool, before it is queued.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::disk::Disk;
 use super::encode::EncodeError;
 use super::inbox::Raw;
@@ -51,7 +53,9 @@ pub fn encode_some(shared: &Shared, settings: &Settings, disk: &mut Disk) -> boo
 }
 
 fn encode(shared: &Shared, settings: &Settings, raw: &Raw, bytes: &[u8]) -> Option<Queued> {
-    match shared.encoder.encode(bytes, settings.max_span_bytes) {
+    // A bug of ours costs this span, and not all that came in with it.
+    let outcome = catch_unwind(AssertUnwindSafe(|| shared.encoder.encode(bytes, settings.max_span_bytes)));
+    match outcome.unwrap_or(Err(EncodeError::Bug)) {
         Ok(encoded) => {
             let (seq, since) = (raw.seq, raw.since);
             Some(Queued { seq, since, held: Held::plain(encoded), spooled: None })
@@ -59,7 +63,7 @@ fn encode(shared: &Shared, settings: &Settings, raw: &Raw, bytes: &[u8]) -> Opti
         Err(error) => {
             let reason = match &error {
                 EncodeError::TooLarge => DropReason::TooLarge,
-                EncodeError::Unreadable(_) => DropReason::Rejected,
+                EncodeError::Unreadable(_) | EncodeError::Bug => DropReason::Rejected,
             };
             shared.state.lock().give_up_raw(raw, reason);
             warn_once(&format!("A span could not be written and was dropped: {error}"));

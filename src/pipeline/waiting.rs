@@ -5,9 +5,11 @@ use super::shared::Shared;
 use super::unit::Queued;
 use crate::held::gather;
 
-/// The queue is filling up when it is full to this share: until then, a server that takes spans will have taken them before
-/// they were packed.
-const FILLS_UP_ABOVE: usize = 2;
+/// The queue is filling up when this share of it is encoded. Until then, a server that takes spans will have taken them
+/// before they were packed; what is packed at once holds up the thread for some ten ms.
+const FILLS_UP_ABOVE: usize = 4;
+/// When little room is left, this share is worth being packed.
+const WORTH_IT_ABOVE: usize = 16;
 /// Spans of so many bytes are moved into pages of their own.
 const GATHERED: usize = 64 * 1024;
 
@@ -22,7 +24,10 @@ impl State {
     /// Whether spans have to wait: the server does not take them, or not as fast as the thread encodes them. What it
     /// has yet to encode does not count: packing makes nothing of that smaller, and takes the time that it lacks.
     pub fn waits(&self) -> bool {
-        self.circuit.has_failed() || self.all_bytes() - self.raw_bytes > self.max_bytes / FILLS_UP_ABOVE
+        let encoded = self.all_bytes() - self.raw_bytes;
+        let is_nearly_full = self.all_bytes() > self.max_bytes / 4 * 3;
+        let fills_up_above = if is_nearly_full { WORTH_IT_ABOVE } else { FILLS_UP_ABOVE };
+        self.circuit.has_failed() || encoded > self.max_bytes / fills_up_above
     }
 
     /// The last ready spans were packed before they were queued.

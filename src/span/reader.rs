@@ -184,7 +184,8 @@ impl<'a> Reader<'a> {
 
     pub fn text_of(&mut self, tag: u8) -> Read<Cow<'a, str>> {
         match tag {
-            tag::SHORT_UTF8 => Ok(Cow::Borrowed(self.short_utf8()?)),
+            // Some Node 22 write other bytes than UTF-8 for a few characters (nodejs/node 22.7.0).
+            tag::SHORT_UTF8 => Ok(String::from_utf8_lossy(self.short()?)),
             tag::SHORT_UTF16 => {
                 let units = usize::from(self.byte()?);
                 Ok(Cow::Owned(utf16(self.take(2 * units)?)))
@@ -200,14 +201,13 @@ impl<'a> Reader<'a> {
         names::name(self.byte()?).ok_or(self.unreadable())
     }
 
-    fn short_utf8(&mut self) -> Read<&'a str> {
+    fn short(&mut self) -> Read<&'a [u8]> {
         let length = usize::from(self.byte()?);
-        let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map_err(|_| self.unreadable())
+        self.take(length)
     }
 
     fn decimal(&mut self) -> Read<&'a str> {
-        let text = self.short_utf8()?;
+        let text = std::str::from_utf8(self.short()?).map_err(|_| self.unreadable())?;
         let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
             && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         // What surrounds a number in JSON text is no part of it.

@@ -1,7 +1,7 @@
 import { putArray, putEnd, putName, putObject } from "../../bytes";
 import { Name } from "../../names";
 import { putKnown, Written } from "../../values";
-import { count, field, isObject, list, text } from "./read";
+import { count, type Fields, field, isObject, list, text } from "./read";
 
 /** Token usage as the wire takes it (`fallom.raw.usage`). */
 export type Usage = Partial<Record<(typeof USAGE_FIELDS)[number], number>>;
@@ -26,7 +26,10 @@ export interface ToolPart {
   result: unknown;
 }
 
-/** The usage in `value`, if it counts anything. The AI SDK 4 had other names for two (the legacy methods). */
+/** The AI SDK 4 had other names for two (the legacy methods). */
+const COUNTS = [...USAGE_FIELDS, "promptTokens", "completionTokens"] as const;
+
+/** The usage in `value`, if it counts anything. */
 export function pickUsage(value: unknown): Usage | undefined {
   if (!isObject(value)) return undefined;
   try {
@@ -47,7 +50,8 @@ export function pickUsage(value: unknown): Usage | undefined {
     // A total of 0 beside nothing else is Mastra's sum over a run that was cut short: not known is not none.
     return total || parts !== undefined ? usage : undefined;
   } catch {
-    return undefined;
+    // One of them throws: that one is missing.
+    return pickUsage(readable(value, COUNTS));
   }
 }
 
@@ -160,8 +164,12 @@ export function toldBy(value: unknown): Told {
     };
   } catch {
     // One of them throws: that one is missing.
-    return Object.fromEntries(TOLD.map((name) => [name, field(value, name)]));
+    return readable(value, TOLD);
   }
+}
+
+function readable(value: Fields, names: readonly string[]): Fields {
+  return Object.fromEntries(names.map((name) => [name, field(value, name)]));
 }
 
 /** The content of an answer, picked: never the whole result, which grows quadratically with its steps. */

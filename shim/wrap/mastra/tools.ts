@@ -5,7 +5,7 @@ import { describeError } from "../../error";
 import { type OpenSpan, startSpan } from "../../span";
 import { capture } from "../../values";
 import { type ToolPart, toolParts } from "./pick";
-import { field, isPromise, quietly } from "./read";
+import { field, isObject, isPromise, quietly } from "./read";
 import type { StepTime, ToolTime } from "./timings";
 
 /** A tool's execution under way. */
@@ -197,6 +197,7 @@ export function toolHooks(
       const [call] = args;
       const context = field(call, "context");
       quietly(() => {
+        if (!isObject(context)) return;
         const id = field(context, "toolCallId") ?? field(field(context, "agent"), "toolCallId");
         const name = String(field(call, "toolName"));
         const callId = typeof id === "string" ? id : undefined;

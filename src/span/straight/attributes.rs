@@ -30,7 +30,11 @@ impl Walk<'_, '_> {
             return None;
         }
         self.names.clear();
-        loop {
+        for met in 0.. {
+            // Each that comes again may move all that stands behind it.
+            if met > 2 * MOST {
+                return None;
+            }
             let tag = self.reader.byte().ok()?;
             if tag == tag::END {
                 break;

@@ -5,7 +5,7 @@ use crate::payload::well_formed;
 use crate::span::reader::utf16;
 use crate::wire::fallom::Session;
 
-/// So many are remembered, of so many bytes of text each at most.
+/// So many are remembered, of so many bytes of text each at most. Longer ones go the careful way.
 const MOST: usize = 8;
 const LONGEST: usize = 4 * 1024;
 
@@ -30,9 +30,10 @@ impl Sessions {
         if let Some(at) = self.known.iter().position(is) {
             self.known.get_mut(..=at)?.rotate_right(1);
         } else {
+            if bytes.len() > LONGEST {
+                return None;
+            }
             let new = Known::read(kind, bytes)?;
-            // One that is too long is kept until the next one comes.
-            self.known.retain(|known| known.text.1.len() <= LONGEST);
             self.known.truncate(MOST - 1);
             self.known.insert(0, new);
         }
