@@ -2,7 +2,7 @@
 // (after `npm run build` and `npm ci --prefix bench --ignore-scripts`)
 //
 //   npm run bench -- a c                 only these rows
-//   npm run bench -- a --only "20 KB"    only lines that hold this
+//   npm run bench -- a --only "20 KB"    only lines that hold this; several, with | between them
 //   npm run bench -- a --peers langfuse  only these peers; `--peers none` for our own figures
 //   npm run bench -- --rounds 3          fewer rounds than usual
 //   npm run bench -- --nodes 20,24,26    on these Nodes, one after the other, and then beside each other
@@ -11,6 +11,7 @@
 //
 //   rows/      what is measured, a file for each row: its lines and bounds, and the work of a contestant
 //   peers/     who takes part, a file for each: how its own user traces an agent with it
+//   published/ the tables that README quotes
 //   support/   the sink that all of them send to, the recorded run that they trace, clocks, the table
 
 import { execFileSync } from "node:child_process";
@@ -43,8 +44,9 @@ const { values: given, positionals } = parseArgs({
 async function main() {
   checkBuild();
   if (given.nodes) return onNodes(given.nodes.split(",").map(Number));
+  const wanted = (given.only ?? "").toLowerCase().split("|");
   const options = {
-    only: (what) => what.toLowerCase().includes((given.only ?? "").toLowerCase()),
+    only: (what) => wanted.some((part) => what.toLowerCase().includes(part)),
     rounds: given.rounds && Number(given.rounds),
     peers: given.peers?.split(",").filter((name) => name !== "none"),
   };

@@ -16,6 +16,7 @@ const MOST_CALLS = 500;
 /** Each contestant runs for so long before anything counts, and before each round. */
 const FIRST_WARM_MS = 2500;
 const WARM_MS = 150;
+/** So many before each flush, at most: what is flushed must fit into the queues. */
 const WARM_CALLS = 40;
 /** A span of 8 MB is over the default limit, which would cut it. */
 const RAISED = { maxSpanBytes: 16 * MB, maxQueueBytes: 256 * MB };
@@ -114,24 +115,24 @@ export function prepare(peer, { recorded, calls }, name) {
     const made = Array.from({ length: calls }, (_, at) => callOf(fresh(run, round * calls + at)));
     let warmed = 0;
     const used = await generateAll(peer, made, async () => {
-      warmed = await warmUp(peer, shapes, round === 0 ? FIRST_WARM_MS : WARM_MS);
+      warmed = await warmUp(peer, shapes, Math.min(calls, WARM_CALLS), round === 0 ? FIRST_WARM_MS : WARM_MS);
     });
     return { ...used, spans: (calls + warmed) * spansOfCall };
   };
 }
 
 /** A server runs for hours: by then its code is compiled. Says how many calls there were. */
-async function warmUp(peer, run, ms) {
+async function warmUp(peer, run, atOnce, ms) {
   const until = performance.now() + ms;
   let calls = 0;
   while (performance.now() < until) {
-    for (let i = 0; i < WARM_CALLS; i++) {
+    for (let i = 0; i < atOnce; i++) {
       const { agent, messages, kept } = callOf(run);
       await peer.generate(agent, messages, undefined, kept);
       await turn();
     }
     await peer.flush();
-    calls += WARM_CALLS;
+    calls += atOnce;
   }
   await rest();
   return calls;

@@ -6,9 +6,9 @@ import { recordAll } from "./spans.mjs";
 
 const COUNTS = [1000, 10_000, 100_000];
 const ROUNDS = 7;
-/** Small ones are measured several times a round, or their time would be too short to tell. */
+/** Small ones are recorded several times a round, one after the other: a process that rests in between begins cold. */
 const LEAST = 20_000;
-const WARM = 5000;
+const WARM = 30_000;
 const KINDS = { loopMs: "event loop", threadMs: "its thread's CPU", cpuMs: "all CPU" };
 
 const PATIENCE = "It was to come last week. ".repeat(5);
@@ -50,16 +50,12 @@ export function prepare(peer) {
       collectGarbage();
       // The engine runs much slower just after that, and the contestant before may have taken long.
       round.spans += (await recordAll(peer, contents(WARM))).spans;
-      const repeats = Math.max(1, LEAST / count);
-      const sum = { loopMs: 0, threadMs: 0, cpuMs: 0 };
-      for (let repeat = 0; repeat < repeats; repeat++) {
-        const { spans, ...used } = await recordAll(peer, contents(count));
-        for (const field of Object.keys(sum)) sum[field] += used[field];
-        round.spans += spans;
-      }
+      const lots = Array.from({ length: Math.max(1, LEAST / count) }, () => contents(count));
+      const { spans, ...used } = await recordAll(peer, ...lots);
+      round.spans += spans;
       // µs a span.
       round[count] = Object.fromEntries(
-        Object.entries(sum).map(([field, ms]) => [field, (ms * 1000) / (count * repeats)]),
+        Object.keys(KINDS).map((field) => [field, (used[field] * 1000) / spans]),
       );
     }
     return round;

@@ -51,15 +51,18 @@ export async function recordWarm(peer, contents) {
 /**
  * Records the spans and waits until all that the process does about them is done.
  * @param {import("../peers/index.mjs").Peer} peer
- * @param {Iterable<{ input: object[], output: object }>} contents
+ * @param {Iterable<{ input: object[], output: object }>[]} all  contents, of which each lot is flushed before the next
  * @returns {Promise<import("../support/clock.mjs").Used & { spans: number, begunMs: number }>}
  */
-export async function recordAll(peer, contents) {
+export async function recordAll(peer, ...all) {
   await turn();
   const begunMs = now();
   const used = clock();
-  const spans = await record(peer, contents);
-  await peer.flush();
+  let spans = 0;
+  for (const contents of all) {
+    spans += await record(peer, contents);
+    await peer.flush();
+  }
   await rest();
   return { ...used(), spans, begunMs };
 }
