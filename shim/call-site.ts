@@ -24,12 +24,19 @@ const SAMPLE = 127;
 const MOST_NAMES = 1000;
 const LONGEST_NAME = 100;
 
+/** Of V8's `CallSite`, what is asked for: users of this package may have no types of Node's. */
+interface Frame {
+  getFileName(): string | null | undefined;
+  getLineNumber(): number | null;
+  getColumnNumber(): number | null;
+}
+
 /** Where a span was opened. It may hold on to all objects on the stack, so it must not outlive the turn. */
 export interface CallSite {
   /** What V8 makes of it when it is asked for. */
   stack?: unknown;
   /** Of V8's own; once they were asked for. */
-  frames?: readonly NodeJS.CallSite[];
+  frames?: readonly Frame[];
   /** The place in the source; once it was asked for, or from the beginning, where it is taken for granted. */
   place?: string | undefined;
   /** Whether the place is all that is known. */
@@ -120,15 +127,15 @@ function placeOf(site: CallSite): string | undefined {
   return site.place;
 }
 
-function framesOf(site: CallSite): readonly NodeJS.CallSite[] {
+function framesOf(site: CallSite): readonly Frame[] {
   site.frames ??= prepared(site);
   return site.frames;
 }
 
 /** What `asTheyAre` was given last. */
-let given: readonly NodeJS.CallSite[] = [];
+let given: readonly Frame[] = [];
 
-function prepared(site: CallSite): readonly NodeJS.CallSite[] {
+function prepared(site: CallSite): readonly Frame[] {
   const prepare = Error.prepareStackTrace;
   given = [];
   try {
@@ -152,11 +159,11 @@ function restore(prepare: typeof Error.prepareStackTrace): void {
   }
 }
 
-function asTheyAre(_error: Error, frames: NodeJS.CallSite[]): string {
+function asTheyAre(_error: Error, frames: readonly Frame[]): string {
   given = frames;
   return "";
 }
 
-function placeIn(frame: NodeJS.CallSite | undefined): string | undefined {
+function placeIn(frame: Frame | undefined): string | undefined {
   return frame && `${frame.getFileName()}:${frame.getLineNumber()}:${frame.getColumnNumber()}`;
 }
