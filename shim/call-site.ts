@@ -41,11 +41,11 @@ export interface CallSite {
   place?: string | undefined;
   /** Whether the place is all that is known. */
   readonly isAssumed: boolean;
-  readonly name: Name | undefined;
+  readonly name: NameOfSpans | undefined;
 }
 
 /** What is known of the spans of a name. */
-interface Name {
+interface NameOfSpans {
   opened: number;
   /** Given out where their place is taken for granted. */
   site: CallSite | undefined;
@@ -53,9 +53,9 @@ interface Name {
   varies: boolean;
 }
 
-const names = new Map<string, Name>();
+const names = new Map<string, NameOfSpans>();
 /** Whose spans are opened in a place. */
-const places = new Map<string, Name>();
+const places = new Map<string, NameOfSpans>();
 
 type Opener = (...args: never[]) => unknown;
 
@@ -84,20 +84,20 @@ export function isSameSite(one: CallSite, other: CallSite): boolean {
   return frames.length === others.length && frames.every((frame, i) => placeIn(frame) === placeIn(others[i]));
 }
 
-function nameOf(text: string): Name | undefined {
+function nameOf(text: string): NameOfSpans | undefined {
   const known = names.get(text);
   if (known !== undefined || text.length > LONGEST_NAME) return known;
   if (names.size >= MOST_NAMES) {
     names.clear();
     places.clear();
   }
-  const name: Name = { opened: 0, site: undefined, varies: false };
+  const name: NameOfSpans = { opened: 0, site: undefined, varies: false };
   // A copy: the name may be a piece of a long text, which it would hold.
   names.set(Buffer.from(text, "utf16le").toString("utf16le"), name);
   return name;
 }
 
-function learn(name: Name, place: string | undefined): void {
+function learn(name: NameOfSpans, place: string | undefined): void {
   const owner = place === undefined ? undefined : (places.get(place) ?? name);
   if (place === undefined || owner !== name || (name.site !== undefined && name.site.place !== place)) {
     name.varies = true;
@@ -109,7 +109,7 @@ function learn(name: Name, place: string | undefined): void {
 }
 
 /** From the caller of `opener` on; it costs little before it is looked at. */
-function captured(name: Name | undefined, opener: Opener): CallSite {
+function captured(name: NameOfSpans | undefined, opener: Opener): CallSite {
   const site: CallSite = { isAssumed: false, name };
   const limit = Error.stackTraceLimit;
   try {
