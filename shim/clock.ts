@@ -28,3 +28,8 @@ export function settledNow(): number {
   if (anchor === undefined || Math.abs(fresh - anchor) > DRIFT_MS) anchor = fresh;
   return Math.floor(anchor + passed);
 }
+
+/** Whole, and no less than 0; `undefined` for what is no time. */
+export function wholeMs(ms: number | undefined): number | undefined {
+  return ms !== undefined && Number.isFinite(ms) ? Math.max(0, Math.floor(ms)) : undefined;
+}

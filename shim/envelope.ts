@@ -14,6 +14,7 @@ import {
   sendEnvelope,
   textCount,
 } from "./bytes";
+import { now, wholeMs } from "./clock";
 import { native } from "./native";
 import { putNamed, putValue, Written } from "./values";
 
@@ -30,8 +31,6 @@ export interface SpanEnd {
   model?: string | undefined;
   timeToFirstTokenMs?: number | undefined;
   attributes?: Attributes | undefined;
-  /** Those that were known before; of what both name, `attributes` is right. */
-  attributesBefore?: Attributes | undefined;
   /** Taken when the span began. */
   request?: Snapshot | undefined;
   response?: unknown;
@@ -48,8 +47,8 @@ export interface SpanEnd {
   insideAgent?: boolean | undefined;
 }
 
-/** What of a span is fixed at its start. */
-export interface SpanStart {
+/** A span that has ended, as far as it is handed over. */
+export interface EndedSpan {
   /** JSON text. */
   readonly sessionJson: string;
   readonly traceId: string;
@@ -59,6 +58,10 @@ export interface SpanStart {
   readonly kind: string;
   readonly startMs: number;
   readonly streaming: boolean;
+  /** Whether content may be kept. Wrappers do not gather it where it may not; should one, it ends here. */
+  readonly capture: boolean;
+  /** What was known before the end. */
+  known: SpanEnd;
 }
 
 /** The fields of an envelope (`src/span.rs`). */
@@ -86,20 +89,24 @@ const LINK_TEXTS = 21;
 const LINK_MESSAGES = 22;
 const INSIDE_AGENT = 23;
 
-/** Hands one finished span to the core, in one crossing. Never throws. */
-export function record(start: SpanStart, end: SpanEnd): void {
+/** Hands one finished span to the core, in one crossing. Of what was known before and `end` both tell, `end` is right. Never throws. */
+export function record(span: EndedSpan, end: SpanEnd): void {
   try {
-    sendEnvelope(putSpan, start, end, handOver);
+    sendEnvelope(putSpan, span, end, handOver);
   } catch {
     // No memory for it, or an attribute that resists: the span counts even without its content.
-    recordBare(start, end);
+    recordBare(span, end);
   }
 }
 
-function recordBare(start: SpanStart, { endMs, status, errorMessage }: SpanEnd): void {
+function recordBare(span: EndedSpan, end: SpanEnd): void {
+  const { known } = span;
+  span.known = { attributes: { "fallom.content_lost": true } };
   try {
-    const bare = { endMs, status, errorMessage, attributes: { "fallom.content_lost": true } };
-    sendEnvelope(putSpan, start, bare, handOver);
+    const endMs = end.endMs ?? known.endMs;
+    const status = end.status ?? known.status;
+    const errorMessage = end.errorMessage ?? known.errorMessage;
+    sendEnvelope(putSpan, span, { endMs, status, errorMessage }, handOver);
   } catch {
     // Nothing is left to send; the open span stays counted as open.
   }
@@ -109,37 +116,43 @@ function handOver(bytes: Uint8Array, from: number, to: number): void {
   native().record(bytes, from, to);
 }
 
-function putSpan(start: SpanStart, end: SpanEnd): void {
+function putSpan(span: EndedSpan, end: SpanEnd): void {
+  const { known, startMs } = span;
   putField(SESSION);
-  putJson(start.sessionJson);
-  putTextField(TRACE_ID, start.traceId);
-  putTextField(SPAN_ID, start.spanId);
-  putTextField(PARENT_SPAN_ID, start.parentSpanId);
-  putTextField(NAME, start.name);
-  putTextField(KIND, start.kind);
-  putTextField(MODEL, end.model);
-  putNumberField(START_MS, start.startMs);
-  putNumberField(END_MS, end.endMs ?? start.startMs);
-  putTextField(STATUS, end.status ?? "OK");
-  putTextField(ERROR_MESSAGE, end.errorMessage);
-  putNumberField(TIME_TO_FIRST_TOKEN_MS, end.timeToFirstTokenMs);
-  putFlag(IS_STREAMING, start.streaming);
-  putFlag(INSIDE_AGENT, end.insideAgent);
-  putAttributes(end);
-  if (end.request !== undefined) {
-    putField(REQUEST);
-    putSnapshot(end.request);
-  }
-  putValueField(RESPONSE, end.response);
-  putValueField(USAGE, end.usage);
-  putValueField(METADATA, end.metadata);
-  putValueField(TIMINGS, end.timings);
-  putValueField(LINK_TEXTS, end.linkTexts);
-  putValueField(LINK_MESSAGES, end.linkMessages);
-  if (end.promptJson !== undefined) {
+  putJson(span.sessionJson);
+  putTextField(TRACE_ID, span.traceId);
+  putTextField(SPAN_ID, span.spanId);
+  putTextField(PARENT_SPAN_ID, span.parentSpanId);
+  putTextField(NAME, span.name);
+  putTextField(KIND, span.kind);
+  putTextField(MODEL, end.model ?? known.model);
+  putNumberField(START_MS, startMs);
+  putNumberField(END_MS, Math.max(startMs, wholeMs(end.endMs ?? known.endMs) ?? now()));
+  putTextField(STATUS, end.status ?? known.status ?? "OK");
+  putTextField(ERROR_MESSAGE, end.errorMessage ?? known.errorMessage);
+  putNumberField(TIME_TO_FIRST_TOKEN_MS, wholeMs(end.timeToFirstTokenMs ?? known.timeToFirstTokenMs));
+  putFlag(IS_STREAMING, span.streaming);
+  putFlag(INSIDE_AGENT, end.insideAgent ?? known.insideAgent);
+  putAttributes(known.attributes, end.attributes);
+  if (span.capture) putContent(end.request ?? known.request, end.response ?? known.response);
+  putValueField(USAGE, end.usage ?? known.usage);
+  putValueField(METADATA, end.metadata ?? known.metadata);
+  putValueField(TIMINGS, end.timings ?? known.timings);
+  putValueField(LINK_TEXTS, end.linkTexts ?? known.linkTexts);
+  putValueField(LINK_MESSAGES, end.linkMessages ?? known.linkMessages);
+  const promptJson = end.promptJson ?? known.promptJson;
+  if (promptJson !== undefined) {
     putField(PROMPT);
-    putJson(end.promptJson);
+    putJson(promptJson);
   }
+}
+
+function putContent(request: Snapshot | undefined, response: unknown): void {
+  if (request !== undefined) {
+    putField(REQUEST);
+    putSnapshot(request);
+  }
+  putValueField(RESPONSE, response);
 }
 
 function putTextField(field: number, value: string | undefined): void {
@@ -161,17 +174,16 @@ function putFlag(field: number, value: boolean | undefined): void {
 }
 
 /** A name that is there twice counts as the core meets it last. */
-function putAttributes({ attributesBefore, attributes }: SpanEnd): void {
+function putAttributes(before: Attributes | undefined, attributes: Attributes | undefined): void {
   putField(ATTRIBUTES);
   putObject();
-  if (attributesBefore !== undefined) putAttributesOf(attributesBefore);
+  if (before !== undefined) putAttributesOf(before);
   if (attributes !== undefined) putAttributesOf(attributes);
   putEnd();
 }
 
 function putAttributesOf(attributes: Attributes): void {
-  const names = Object.keys(attributes);
-  for (let i = 0; i < names.length; i++) putAttribute(names[i] as string, attributes[names[i] as string]);
+  for (const name in attributes) if (Object.hasOwn(attributes, name)) putAttribute(name, attributes[name]);
 }
 
 function putAttribute(name: string, value: Attributes[string] | undefined): void {

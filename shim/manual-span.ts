@@ -8,7 +8,7 @@ import { native } from "./native";
 import { traceIdOf } from "./open-spans";
 import { promptHere } from "./prompt-scope";
 import { snapshot } from "./snapshot";
-import { type OpenSpan, type Parent, startSpan } from "./span";
+import { last, type OpenSpan, type Parent, startSpan } from "./span";
 import { messageOf } from "./thrown";
 import type { SpanContext, SpanKind, SpanOptions } from "./types";
 import { capture } from "./values";
@@ -88,6 +88,7 @@ export class FallomSpan {
   end(): void {
     this.#ended = true;
     this.#span.finish();
+    last.manual = this;
   }
 }
 

@@ -1,5 +1,5 @@
 import { siteOf } from "./call-site";
-import { now, settledNow } from "./clock";
+import { now, settledNow, wholeMs } from "./clock";
 import { applyIn, type Context, innermost, leave, runIn, surrounding, visible } from "./context";
 import { record, type SpanEnd } from "./envelope";
 import { identityOf } from "./identity";
@@ -46,6 +46,13 @@ function openFlags(): number {
     return 0;
   }
 }
+
+/**
+ * The spans that ended last, without their content. When V8 collects the last object of a shape it forgets that shape, and
+ * the code that was compiled for it: without these, each full collection that meets no open span would cost the next
+ * thousands of spans twice their time.
+ */
+export const last: { span?: OpenSpan; manual?: object } = {};
 
 /** A span from its start to its end: the one recorder below `session.span`, `wrapTraced` and every wrapper. */
 export class OpenSpan {
@@ -130,13 +137,9 @@ export class OpenSpan {
     if (this.ended) return;
     this.ended = true;
     if (!this.recording) return;
-    try {
-      forget(this);
-      leave(this.context);
-      record(this, this.whole(end));
-    } catch {
-      record(this, { endMs: now(), status: end.status, errorMessage: end.errorMessage });
-    }
+    forget(this);
+    leave(this.context);
+    record(this, end);
     // An open parent asks for itself, when it ends.
     if (this.parent?.open !== true && !this.atExit) waitForDelivery(this.waitUntil);
     // Whoever still holds the span must not hold its content, nor a request of the platform's.
@@ -144,6 +147,7 @@ export class OpenSpan {
     this.partial = undefined;
     this.parent = undefined;
     this.waitUntil = undefined;
+    last.span = this;
   }
 
   /** Ends the span as it stands, because nobody else will. Never throws. */
@@ -159,33 +163,4 @@ export class OpenSpan {
     this.atExit = why === "exit";
     this.finish({ ...soFar, attributes, status: "ERROR", errorMessage, endMs });
   }
-
-  /** `known` and `end` in one; of what both tell, `end` is right. */
-  private whole(end: SpanEnd): SpanEnd {
-    const { known, capture } = this;
-    const own = known.attributes;
-    return {
-      endMs: Math.max(this.startMs, wholeMs(end.endMs ?? known.endMs) ?? now()),
-      status: end.status ?? known.status,
-      errorMessage: end.errorMessage ?? known.errorMessage,
-      model: end.model ?? known.model,
-      timeToFirstTokenMs: wholeMs(end.timeToFirstTokenMs ?? known.timeToFirstTokenMs),
-      attributes: end.attributes ?? own,
-      attributesBefore: end.attributes && own,
-      // Wrappers do not gather what is not wanted; should one, it ends here.
-      request: capture ? (end.request ?? known.request) : undefined,
-      response: capture ? (end.response ?? known.response) : undefined,
-      usage: end.usage ?? known.usage,
-      metadata: end.metadata ?? known.metadata,
-      timings: end.timings ?? known.timings,
-      promptJson: end.promptJson ?? known.promptJson,
-      linkTexts: end.linkTexts ?? known.linkTexts,
-      linkMessages: end.linkMessages ?? known.linkMessages,
-      insideAgent: end.insideAgent ?? known.insideAgent,
-    };
-  }
-}
-
-function wholeMs(ms: number | undefined): number | undefined {
-  return ms !== undefined && Number.isFinite(ms) ? Math.max(0, Math.floor(ms)) : undefined;
 }

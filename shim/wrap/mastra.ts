@@ -36,10 +36,18 @@ function unwrapped(agent: object): object {
   return inner ?? agent;
 }
 
+/** A method of an agent's, and what stands in for it. */
+interface Bound {
+  readonly property: PropertyKey;
+  from: AnyFunction;
+  to: AnyFunction;
+  readonly next: Bound | undefined;
+}
+
 /** Reads from, and binds to, the agent itself. */
 class TracedAgent implements ProxyHandler<object> {
-  /** A method is the same function each time that it is read. */
-  private readonly bound = new Map<PropertyKey, { from: AnyFunction; to: AnyFunction }>();
+  /** A method is the same function each time that it is read. They are few, and often one: a list is quickest. */
+  private bound: Bound | undefined;
 
   constructor(
     private readonly session: object,
@@ -59,7 +67,8 @@ class TracedAgent implements ProxyHandler<object> {
   }
 
   private method(target: object, property: PropertyKey, from: AnyFunction): AnyFunction {
-    const known = this.bound.get(property);
+    let known = this.bound;
+    while (known !== undefined && known.property !== property) known = known.next;
     if (known?.from === from) return known.to;
     const method = this.methods.get(property);
     const { session, promptJson } = this;
@@ -68,7 +77,8 @@ class TracedAgent implements ProxyHandler<object> {
       : isClass(from)
         ? from
         : (from.bind(target) as AnyFunction);
-    this.bound.set(property, { from, to });
+    if (known === undefined) this.bound = { property, from, to, next: this.bound };
+    else Object.assign(known, { from, to });
     return to;
   }
 }

@@ -189,7 +189,7 @@ export class AgentRun {
     if (runId !== undefined && live.has(this)) {
       const { seen, waiting } = this.tools;
       const { promptJson } = this.span.known;
-      rememberSuspended(runId, { traceId, parentSpanId, promptJson, seen: [...seen], waiting });
+      rememberSuspended(runId, { traceId, parentSpanId, promptJson, seen, waiting });
     }
     this.finish({ ...(result as Fields | undefined), finishReason: "suspended" }, undefined);
   }

@@ -28,39 +28,54 @@ interface Adopted {
   endMs: number | undefined;
 }
 
+/** The calls of one run, by id. */
+class Calls {
+  /** Those that have their span. */
+  readonly seen: Set<string>;
+  /** Those that were asked for and have not started. */
+  readonly announced = new Map<string, Announced>();
+  readonly adopted = new Map<string, Adopted>();
+
+  constructor(seen?: readonly string[]) {
+    this.seen = new Set(seen);
+  }
+}
+
 /** The tool spans of one run. */
 export class ToolSpans {
   /** What ran, for the waterfall. */
   readonly times: ToolTime[] = [];
-  /** Calls that have their span, by id. */
-  readonly seen: Set<string>;
-  private readonly announced = new Map<string, Announced>();
-  private readonly adopted = new Map<string, Adopted>();
+  /** Made when there is something to hold: most runs call no tool. By the calls' ids. */
+  private calls: Calls | undefined;
 
+  /** `seen`: calls that have had their span, by id, before the run was resumed. */
   constructor(
     private readonly session: object,
     private readonly agent: OpenSpan,
     seen: readonly string[],
   ) {
-    this.seen = new Set(seen);
+    if (seen.length > 0) this.calls = new Calls(seen);
   }
 
   /** The model asked for a call. */
   announce({ toolCallId, toolName, args }: ToolPart): void {
-    if (toolCallId === undefined || this.seen.has(toolCallId)) return;
-    this.announced.set(toolCallId, { name: toolName, args, atMs: now() });
+    if (toolCallId === undefined || this.hasSeen(toolCallId)) return;
+    this.calls ??= new Calls();
+    this.calls.announced.set(toolCallId, { name: toolName, args, atMs: now() });
+  }
+
+  /** Calls that have their span, by id. */
+  get seen(): string[] {
+    return this.calls ? [...this.calls.seen] : [];
   }
 
   /** Calls that were asked for and have not started, by id. */
   get waiting(): string[] {
-    return [...this.announced.keys()];
+    return this.calls ? [...this.calls.announced.keys()] : [];
   }
 
   start(name: string, callId: string | undefined, args: unknown): Execution {
-    if (callId !== undefined) {
-      this.seen.add(callId);
-      this.announced.delete(callId);
-    }
+    this.see(callId);
     const span = this.open(name, callId, args);
     return { name, callId, span };
   }
@@ -85,18 +100,19 @@ export class ToolSpans {
    * that call run.
    */
   adopt(prompt: string | undefined): OpenSpan | undefined {
-    const waiting = [...this.announced].filter(([, { name }]) => name.startsWith("agent-"));
+    if (this.calls === undefined) return undefined;
+    const waiting = [...this.calls.announced].filter(([, { name }]) => name.startsWith("agent-"));
     const same = waiting.find(([, { args }]) => field(args, "prompt") === prompt) ?? waiting[0];
     if (same === undefined) return undefined;
     const [callId, { name, args }] = same;
     const execution = this.start(name, callId, args);
-    this.adopted.set(callId, { execution, endMs: undefined });
+    this.calls.adopted.set(callId, { execution, endMs: undefined });
     return execution.span;
   }
 
   /** The sub-agent inside an adopted call has ended. */
   adoptedEnded(span: OpenSpan, endMs: number): void {
-    for (const adopted of this.adopted.values()) {
+    for (const adopted of this.calls?.adopted.values() ?? []) {
       if (adopted.execution.span === span) adopted.endMs = endMs;
     }
   }
@@ -105,21 +121,21 @@ export class ToolSpans {
   settle({ step, endMs }: Pick<StepTime, "step" | "endMs">, stepStartMs: number): void {
     for (const part of toolParts(field(step, "toolResults"))) {
       const id = part.toolCallId;
-      const adopted = id === undefined ? undefined : this.adopted.get(id);
+      const adopted = id === undefined ? undefined : this.calls?.adopted.get(id);
       if (adopted !== undefined) this.endAdopted(adopted, part.result, endMs);
-      else if (id === undefined || !this.seen.has(id)) this.unseen(part, stepStartMs, endMs);
+      else if (id === undefined || !this.hasSeen(id)) this.unseen(part, stepStartMs, endMs);
     }
   }
 
   /** The run is over. */
   end(endMs: number): void {
-    for (const adopted of this.adopted.values()) this.endAdopted(adopted, undefined, endMs);
+    for (const adopted of this.calls?.adopted.values() ?? []) this.endAdopted(adopted, undefined, endMs);
   }
 
   private endAdopted(adopted: Adopted, result: unknown, stepEndMs: number): void {
     const { execution } = adopted;
     const endMs = adopted.endMs ?? stepEndMs;
-    if (execution.callId !== undefined) this.adopted.delete(execution.callId);
+    if (execution.callId !== undefined) this.calls?.adopted.delete(execution.callId);
     const { startMs } = execution.span;
     this.times.push({ name: execution.name, startMs, endMs, accurate: adopted.endMs !== undefined });
     execution.span.finish(endOf(execution.span, errorOrResult(result), endMs));
@@ -127,17 +143,26 @@ export class ToolSpans {
 
   /** A tool that ran where nothing could time it (one of Mastra's own, or resumed): the times that are known. */
   private unseen({ toolCallId, toolName, args, result }: ToolPart, stepStartMs: number, endMs: number): void {
-    const announced = toolCallId === undefined ? undefined : this.announced.get(toolCallId);
+    const announced = toolCallId === undefined ? undefined : this.calls?.announced.get(toolCallId);
     const startMs = Math.min(announced?.atMs ?? stepStartMs, endMs);
-    if (toolCallId !== undefined) {
-      this.seen.add(toolCallId);
-      this.announced.delete(toolCallId);
-    }
+    this.see(toolCallId);
     const span = this.open(toolName, toolCallId, args ?? announced?.args, startMs);
     this.times.push({ name: toolName, startMs: span.startMs, endMs, accurate: false });
     const end = endOf(span, errorOrResult(result), endMs);
     end.attributes = { "fallom.timing": "approximate" };
     span.finish(end);
+  }
+
+  private hasSeen(callId: string): boolean {
+    return this.calls?.seen.has(callId) === true;
+  }
+
+  /** The call has its span now. */
+  private see(callId: string | undefined): void {
+    if (callId === undefined) return;
+    this.calls ??= new Calls();
+    this.calls.seen.add(callId);
+    this.calls.announced.delete(callId);
   }
 
   private open(name: string, callId: string | undefined, args: unknown, startMs?: number): OpenSpan {
@@ -184,11 +209,11 @@ export function toolHooks(
   users: { beforeToolCall?: unknown; afterToolCall?: unknown },
 ) {
   /** By the context object, which both hooks of one execution are given. */
-  const executions = new Map<unknown, { tools: ToolSpans; execution: Execution }>();
+  let executions: Map<unknown, { tools: ToolSpans; execution: Execution }> | undefined;
   const ended = (context: unknown, outcome: { result?: unknown; error?: unknown }): void => {
-    const started = executions.get(context);
+    const started = executions?.get(context);
     if (started === undefined) return;
-    executions.delete(context);
+    executions?.delete(context);
     started.tools.finish(started.execution, outcome);
     if (outcome.result === undefined && outcome.error === undefined) owner().lookForEnd();
   };
@@ -203,6 +228,7 @@ export function toolHooks(
         const callId = typeof id === "string" ? id : undefined;
         const { tools } = owner();
         const execution = tools.enter(name, callId, field(call, "input"));
+        executions ??= new Map();
         executions.set(context, { tools, execution });
       });
       if (typeof users.beforeToolCall !== "function") return undefined;
