@@ -1,19 +1,21 @@
 // (i) Growth: what a span costs when there are ever more of them.
 
-import { collectGarbage } from "../support/clock.mjs";
-import { compete, lostOf, medians } from "../support/crew.mjs";
+import { collectGarbage, median } from "../support/clock.mjs";
+import { compete, lostOf, medians, rotated } from "../support/crew.mjs";
 import { recordAll } from "./spans.mjs";
 
 const COUNTS = [1000, 10_000, 100_000];
-const ROUNDS = 7;
+const [FEWEST, ...MORE] = COUNTS;
+const ROUNDS = 11;
 /** Small ones are recorded several times a round, one after the other: a process that rests in between begins cold. */
-const LEAST = 20_000;
+const LEAST = 100_000;
 const WARM = 30_000;
 const KINDS = { loopMs: "event loop", threadMs: "its thread's CPU", cpuMs: "all CPU" };
 
 const PATIENCE = "It was to come last week. ".repeat(5);
 
 const nameOf = (count, kind) => `${count.toLocaleString("en")} spans: ${kind}`;
+const growthOf = (count, kind) => `${nameOf(count, kind)}, by that of ${FEWEST.toLocaleString("en")}`;
 
 /** @type {import("../support/table.mjs").Row} */
 export const row = {
@@ -26,7 +28,7 @@ export const row = {
   },
   bounds: (value) =>
     [KINDS.loopMs, KINDS.cpuMs].map((kind) => {
-      const all = COUNTS.map((count) => value(nameOf(count, kind), "fallom") ?? Number.NaN);
+      const all = [1, ...MORE.map((count) => value(growthOf(count, kind), "fallom") ?? Number.NaN)];
       return { what: `${kind}: dearest / cheapest`, figure: Math.max(...all) / Math.min(...all), most: 1.1 };
     }),
 };
@@ -34,19 +36,37 @@ export const row = {
 async function measure(rounds) {
   const { figures } = await compete({ row: "i", names: ["none", "fallom"], work: {}, rounds, warmUps: 1 });
   const lost = lostOf(figures);
-  return COUNTS.flatMap((count) =>
-    Object.entries(KINDS).map(([field, kind]) => {
-      const { none, fallom } = medians(figures, ({ [count]: used }) => used[field]);
-      return { what: nameOf(count, kind), unit: "µs", values: { none, fallom: fallom - none }, lost };
+  const added = (count, field) =>
+    figures.fallom.map(({ [count]: used }, round) => used[field] - figures.none[round][count][field]);
+  const kinds = Object.entries(KINDS);
+  const costs = COUNTS.flatMap((count) =>
+    kinds.map(([field, kind]) => {
+      const { none } = medians(figures, ({ [count]: used }) => used[field]);
+      return {
+        what: nameOf(count, kind),
+        unit: "µs",
+        values: { none, fallom: median(added(count, field)) },
+        lost,
+      };
     }),
   );
+  // Round by round: what the machine does in between meets all counts of a round alike.
+  const growth = MORE.flatMap((count) =>
+    kinds.map(([field, kind]) => {
+      const few = added(FEWEST, field);
+      const fallom = median(added(count, field).map((cost, round) => cost / few[round]));
+      return { what: growthOf(count, kind), unit: "×", values: { fallom }, lost };
+    }),
+  );
+  return [...costs, ...growth];
 }
 
 /** In the contestant: all counts in each round, so that what else the machine does meets them alike. */
 export function prepare(peer) {
-  return async () => {
+  return async (number) => {
     const round = { spans: 0 };
-    for (const count of COUNTS) {
+    // In another order each time, for a machine that warms up.
+    for (const count of rotated(COUNTS, number)) {
       collectGarbage();
       // The engine runs much slower just after that, and the contestant before may have taken long.
       round.spans += (await recordAll(peer, contents(WARM))).spans;

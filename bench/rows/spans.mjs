@@ -6,7 +6,7 @@ import { now } from "../support/sink.mjs";
 
 const MESSAGE_BYTES = 2048;
 /** For so long, and so many at a time, spans are recorded before those that count. */
-const WARM_MS = 500;
+const WARM_MS = 1000;
 const WARM_SPANS = 500;
 /** So many customers are served in one turn of the loop. */
 const SPANS_OF_TURN = 10;

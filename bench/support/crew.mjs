@@ -111,4 +111,5 @@ function start(name, dead = false) {
   return { name, child, tell };
 }
 
-const rotated = (list, by) => [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
+/** The list, begun elsewhere. */
+export const rotated = (list, by) => [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
