@@ -15,7 +15,7 @@ const ROUND_BYTES = 48 * MB;
 const MOST_CALLS = 500;
 /** Each contestant runs for so long before anything counts, and before each round. */
 const FIRST_WARM_MS = 2500;
-const WARM_MS = 150;
+const WARM_MS = 600;
 /** So many before each flush, at most: what is flushed must fit into the queues. */
 const WARM_CALLS = 40;
 /** A span of 8 MB is over the default limit, which would cut it. */
