@@ -61,7 +61,7 @@ export interface EndedSpan {
   /** Whether content may be kept. Wrappers do not gather it where it may not; should one, it ends here. */
   readonly capture: boolean;
   /** What was known before the end. */
-  known: SpanEnd;
+  readonly known: SpanEnd;
 }
 
 /** The fields of an envelope (`src/span.rs`). */
@@ -89,7 +89,10 @@ const LINK_TEXTS = 21;
 const LINK_MESSAGES = 22;
 const INSIDE_AGENT = 23;
 
-/** Hands one finished span to the core, in one crossing. Of what was known before and `end` both tell, `end` is right. Never throws. */
+/**
+ * Hands one finished span to the core, in one crossing. Of what was known before and `end` both tell, `end` is right.
+ * Never throws.
+ */
 export function record(span: EndedSpan, end: SpanEnd): void {
   try {
     sendEnvelope(putSpan, span, end, handOver);
@@ -100,13 +103,13 @@ export function record(span: EndedSpan, end: SpanEnd): void {
 }
 
 function recordBare(span: EndedSpan, end: SpanEnd): void {
-  const { known } = span;
-  span.known = { attributes: { "fallom.content_lost": true } };
   try {
+    const { known } = span;
+    const bare = { ...span, known: { attributes: { "fallom.content_lost": true } } };
     const endMs = end.endMs ?? known.endMs;
     const status = end.status ?? known.status;
     const errorMessage = end.errorMessage ?? known.errorMessage;
-    sendEnvelope(putSpan, span, { endMs, status, errorMessage }, handOver);
+    sendEnvelope(putSpan, bare, { endMs, status, errorMessage }, handOver);
   } catch {
     // Nothing is left to send; the open span stays counted as open.
   }
@@ -183,7 +186,8 @@ function putAttributes(before: Attributes | undefined, attributes: Attributes | 
 }
 
 function putAttributesOf(attributes: Attributes): void {
-  for (const name in attributes) if (Object.hasOwn(attributes, name)) putAttribute(name, attributes[name]);
+  const names = Object.keys(attributes);
+  for (let i = 0; i < names.length; i++) putAttribute(names[i] as string, attributes[names[i] as string]);
 }
 
 function putAttribute(name: string, value: Attributes[string] | undefined): void {

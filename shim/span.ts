@@ -48,11 +48,11 @@ function openFlags(): number {
 }
 
 /**
- * The spans that ended last, without their content. When V8 collects the last object of a shape it forgets that shape, and
- * the code that was compiled for it: without these, each full collection that meets no open span would cost the next
- * thousands of spans twice their time.
+ * A span that has ended, without its content, for each form that its objects have; nobody reads them. When V8 collects the
+ * last object of a form it forgets the form, and the code that it compiled for it: each full collection that meets no
+ * open span would make the next thousands of spans twice as dear.
  */
-export const last: { span?: OpenSpan; manual?: object } = {};
+export const keptForms: { span?: OpenSpan; root?: object; child?: object } = {};
 
 /** A span from its start to its end: the one recorder below `session.span`, `wrapTraced` and every wrapper. */
 export class OpenSpan {
@@ -98,8 +98,10 @@ export class OpenSpan {
     const parent = options.parent === undefined ? visible(outer, sessionId) : options.parent;
     this.traceId = parent?.traceId ?? newTraceId();
     this.parentSpanId = parent?.spanId;
-    this.parent = parent ?? undefined;
-    this.waitUntil = identity.waitUntil;
+    if (this.recording) {
+      this.parent = parent ?? undefined;
+      this.waitUntil = identity.waitUntil;
+    }
     this.spanId = newSpanId();
     this.name = options.name;
     this.kind = options.kind;
@@ -147,7 +149,7 @@ export class OpenSpan {
     this.partial = undefined;
     this.parent = undefined;
     this.waitUntil = undefined;
-    last.span = this;
+    keptForms.span = this;
   }
 
   /** Ends the span as it stands, because nobody else will. Never throws. */

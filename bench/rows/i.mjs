@@ -31,6 +31,7 @@ export const row = {
       const all = [1, ...MORE.map((count) => value(growthOf(count, kind), "fallom") ?? Number.NaN)];
       return { what: `${kind}: dearest / cheapest`, figure: Math.max(...all) / Math.min(...all), most: 1.1 };
     }),
+  notes: ["by that of 1,000: the ratio within a round, of which the median is taken; so are the bounds"],
 };
 
 async function measure(rounds) {

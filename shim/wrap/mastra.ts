@@ -78,7 +78,10 @@ class TracedAgent implements ProxyHandler<object> {
         ? from
         : (from.bind(target) as AnyFunction);
     if (known === undefined) this.bound = { property, from, to, next: this.bound };
-    else Object.assign(known, { from, to });
+    else {
+      known.from = from;
+      known.to = to;
+    }
     return to;
   }
 }
