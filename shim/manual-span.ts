@@ -8,7 +8,7 @@ import { native } from "./native";
 import { traceIdOf } from "./open-spans";
 import { promptHere } from "./prompt-scope";
 import { snapshot } from "./snapshot";
-import { keptForms, type OpenSpan, type Parent, startSpan } from "./span";
+import { keptShapes, type OpenSpan, type Parent, startSpan } from "./span";
 import { messageOf } from "./thrown";
 import type { SpanContext, SpanKind, SpanOptions } from "./types";
 import { capture } from "./values";
@@ -88,13 +88,13 @@ export class FallomSpan {
   end(): void {
     this.#ended = true;
     this.#span.finish();
-    if (this.#span.recording) this.#keepForm();
+    if (this.#span.recording) this.#keepShape();
   }
 
   /** In a twin: what the user's own object holds, and who waits for its end, is the user's. */
-  #keepForm(): void {
-    if (this.parentSpanId === undefined) keptForms.root ??= new FallomSpan(this.#span);
-    else keptForms.child ??= new FallomSpan(this.#span);
+  #keepShape(): void {
+    if (this.parentSpanId === undefined) keptShapes.root ??= new FallomSpan(this.#span);
+    else keptShapes.child ??= new FallomSpan(this.#span);
   }
 }
 

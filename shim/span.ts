@@ -48,11 +48,11 @@ function openFlags(): number {
 }
 
 /**
- * A span that has ended, without its content, for each form that its objects have; nobody reads them. When V8 collects the
- * last object of a form it forgets the form, and the code that it compiled for it: each full collection that meets no
- * open span would make the next thousands of spans twice as dear.
+ * A span that has ended, without its content, for each shape (V8's hidden class) that its objects have; nobody reads
+ * them. When V8 collects the last object of a shape it forgets the shape, and the code that it compiled for it: each full
+ * collection that meets no open span would make the next thousands of spans twice as dear.
  */
-export const keptForms: { span?: OpenSpan; root?: object; child?: object } = {};
+export const keptShapes: { span?: OpenSpan; root?: object; child?: object } = {};
 
 /** A span from its start to its end: the one recorder below `session.span`, `wrapTraced` and every wrapper. */
 export class OpenSpan {
@@ -149,7 +149,7 @@ export class OpenSpan {
     this.partial = undefined;
     this.parent = undefined;
     this.waitUntil = undefined;
-    keptForms.span = this;
+    keptShapes.span = this;
   }
 
   /** Ends the span as it stands, because nobody else will. Never throws. */

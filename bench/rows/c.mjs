@@ -24,7 +24,7 @@ const OFFERS = [
   },
   { by: "nothing negotiated", offer: NONE, others: OTHERS },
 ];
-/** Turns input and output into text, and sends nothing: so much of a peer's time is no tracer's fault. */
+/** Turns input and output into JSON text, once, and sends nothing. */
 const FLOOR = "kept";
 const CASES = SIZES.flatMap((size) => OFFERS.map((offer) => ({ ...size, ...offer })));
 
