@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fallom, { wrapTraced } from "@fallom/trace";
 import { child, optionsFor, resultOf, warningsOf } from "./support/child.mjs";
 import { startFallom } from "./support/fallom.mjs";
@@ -27,6 +29,30 @@ const step = (session, name, inner = () => {}) =>
     await sleep(Math.random() * 5);
     return inner();
   });
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc");
+
+test("a span that has ended keeps neither itself alive, nor its content, nor the request that was to wait", async () => {
+  const begin = () => {
+    const waitUntil = () => {};
+    const content = { text: "large" };
+    const session = newSession({ waitUntil });
+    const root = session.span("root").set({ input: content });
+    const child = session.span("child", { parentSpanId: root.spanId, traceId: root.traceId });
+    child.end();
+    root.end();
+    return [waitUntil, content, root, child].map((value) => new WeakRef(value));
+  };
+  // The first ones, too, of which the package keeps the shape.
+  const held = [...begin(), ...begin()];
+  await sleep(50);
+  collectGarbage();
+  assert.deepEqual(
+    held.map((ref) => ref.deref()),
+    held.map(() => undefined),
+  );
+});
 
 describe("what a span belongs to", () => {
   test("the span around it, however deep, across awaits and timers", async () => {
