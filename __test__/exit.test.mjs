@@ -164,6 +164,34 @@ ${when === "after" ? listener : ""}`;
   }
 });
 
+test("two installed copies of the package: the event loop turns, and the spans of both arrive", async () => {
+  const server = await startFallom();
+  const body = `
+const { cpSync, mkdtempSync, readdirSync, rmSync } = await import("node:fs");
+const { createRequire } = await import("node:module");
+const { tmpdir } = await import("node:os");
+const { dirname, join } = await import("node:path");
+const require = createRequire(import.meta.url);
+const root = dirname(require.resolve("@fallom/trace/package.json"));
+const other = mkdtempSync(join(tmpdir(), "fallom-copy-"));
+const parts = ["package.json", "dist", ...readdirSync(root).filter((name) => name.endsWith(".node"))];
+for (const part of parts) cpSync(join(root, part), join(other, part), { recursive: true });
+const copy = require(other);
+copy.init(options);
+const open = [];
+process.on("exit", () => {
+  for (const span of open) span.end();
+  rmSync(other, { recursive: true });
+});
+for (const each of [fallom, copy]) open.push(each.session({ configKey: "app", sessionId }).span("whole run"));
+await sleep(20);
+say("turned");`;
+  const end = await runToItsEnd({ server, body });
+  await server.close();
+  assert.match(end.said, /turned/, end.stderr);
+  assert.deepEqual([end.code, end.ended, end.open], [0, 2, 0], end.stderr);
+});
+
 /** How long each took, printed at the end. */
 function makeTable(title) {
   const rows = Object.fromEntries(Object.keys(WAYS).map((name) => [name, {}]));

@@ -3,6 +3,9 @@ import { native } from "./native";
 /** The signals that end a process which does not listen to them, and that the core lets through once all is sent. */
 const SIGNALS: ReadonlySet<unknown> = new Set(["SIGTERM", "SIGINT", "SIGHUP"]);
 
+/** Marks the listeners that are to be last, of any copy of this package in the process. */
+const LAST = Symbol.for("fallom.trace.last");
+
 let seenTo = false;
 
 /**
@@ -34,15 +37,16 @@ function isMainThread(): boolean {
  * Calls `leave` at the `exit` event, after the user's own listeners, which may still end spans. Nothing asynchronous
  * runs any more then, but the core's thread does: it delivers while we wait.
  */
-function atExit(leave: () => void): void {
+function atExit(leave: (() => void) & { [LAST]?: true }): void {
+  leave[LAST] = true;
   const last = (): void => {
     process.off("exit", leave);
     process.on("exit", leave);
   };
   last();
-  process.on("newListener", (event, listener) => {
-    // It is not in the list yet.
-    if (event === "exit" && listener !== leave) queueMicrotask(last);
+  process.on("newListener", (event, listener: { [LAST]?: true }) => {
+    // It is not in the list yet. Another copy's comes last, too: each would go behind the other without end.
+    if (event === "exit" && listener[LAST] !== true) queueMicrotask(last);
   });
 }
 
