@@ -36,6 +36,10 @@ const DATE = 13;
 const JSON_OF = 14;
 /** One byte: which of the names that both sides know. */
 const NAME = 15;
+/** The next value is kept: it may come again. */
+const KEEP = 16;
+/** 4 bytes: which of the kept values comes again here, counted from 0 within the field of the envelope. */
+const AGAIN = 17;
 
 /** How a long text is written: its kind, 4 bytes of length, its bytes. */
 const UTF8 = 1;
@@ -205,6 +209,41 @@ export function putName(name: Name): void {
   bytes[at] = NAME;
   bytes[at + 1] = name;
   at += 2;
+}
+
+/** A member: a name, and a word for its value. */
+export function putWord(name: Name, word: Name): void {
+  makeRoom(STEP);
+  const into = bytes;
+  into[at] = NAME;
+  into[at + 1] = name;
+  into[at + 2] = NAME;
+  into[at + 3] = word;
+  at += 4;
+}
+
+/** A member: a name, and a whole number of 32 bits at most; any other goes as `putNumber` does. */
+export function putCount(name: Name, value: number): void {
+  makeRoom(STEP);
+  const into = bytes;
+  into[at] = NAME;
+  into[at + 1] = name;
+  at += 2;
+  if ((value | 0) === value) putInt(value);
+  else putNumber(value);
+}
+
+/** Keeps the value that is written next. Within one, nothing is kept and nothing comes again. */
+export function putKeep(): void {
+  putByte(KEEP);
+}
+
+/** Writes a value that was kept once more, by its number. Each may come again once, so that no envelope tells more than it holds. */
+export function putAgain(kept: number): void {
+  makeRoom(STEP);
+  bytes[at++] = AGAIN;
+  putUint32(kept, at);
+  at += 4;
 }
 
 /** JSON text, as the value that it stands for. */

@@ -28,6 +28,8 @@ export interface StartOptions {
   /** Whose child it is: ids, or `null` for none. Without it, the span that is current here. */
   parent?: Parent | null | undefined;
   streaming?: boolean | undefined;
+  /** What is around it; without it, the innermost span that is open here. */
+  inside?: Context | undefined;
   /** For an operation that began before; without it, now. Never before its parent's start, where that is known. */
   startMs?: number | undefined;
   /** The span will be current for what merely follows it: the function of ours that the user called for that. */
@@ -91,7 +93,7 @@ export class OpenSpan {
     const identity = identityOf(options.session);
     const { sessionId } = identity.context;
     const by = this.recording ? options.enteredBy : undefined;
-    const inside = this.recording ? innermost() : undefined;
+    const inside = this.recording ? (options.inside ?? innermost()) : undefined;
     const site = by && siteOf(options.name, inside?.site !== undefined, by);
     // Most spans have nothing open beside them.
     const outer = site && inside?.site ? surrounding(inside, site) : inside;

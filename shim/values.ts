@@ -57,6 +57,11 @@ export class Written<A> {
 /** Writes a member of an object, or nothing for what JSON leaves out. */
 export function putNamed(name: string, value: unknown): void {
   if (value === undefined) return;
+  if (typeof value === "string") {
+    putText(name);
+    putText(value);
+    return;
+  }
   const at = position();
   const texts = textCount();
   putText(name);
@@ -66,6 +71,11 @@ export function putNamed(name: string, value: unknown): void {
 /** As `putNamed`, of a name that both sides know. */
 export function putKnown(name: Name, value: unknown): void {
   if (value === undefined) return;
+  if (typeof value === "string") {
+    putName(name);
+    putText(value);
+    return;
+  }
   const at = position();
   const texts = textCount();
   putName(name);

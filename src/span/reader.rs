@@ -2,6 +2,7 @@
 //! other. What stands there may be anything, for this never trusts it: there is an error, and no panic.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde_json::{Map, Value};
 
@@ -28,6 +29,9 @@ pub(super) mod tag {
     /// In the place of an attribute's value: the attribute is the JSON text of the value that follows.
     pub const JSON_OF: u8 = 14;
     pub const NAME: u8 = 15;
+    /// Before a value that may come again, and where it does, with its number: they are counted from 0 in a field.
+    pub const KEEP: u8 = 16;
+    pub const AGAIN: u8 = 17;
 }
 /// How a long text is written.
 pub(super) const UTF8: u8 = 1;
@@ -38,6 +42,39 @@ pub(super) const MAX_DEPTH: usize = 40;
 /// The largest whole number that a double holds for sure.
 const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 
+/// The values of a field that were kept, as ranges of what is written of it. Each comes again once at most, and none holds
+/// another: else a short envelope could stand for a text without end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    values: Vec<Option<Range<usize>>>,
+    /// Within one.
+    inside: bool,
+}
+
+impl Kept {
+    /// Another field begins.
+    pub fn clear(&mut self) {
+        self.values.clear();
+        self.inside = false;
+    }
+
+    /// A value begins that is to be kept.
+    pub fn begin(&mut self) -> Option<()> {
+        (!std::mem::replace(&mut self.inside, true)).then_some(())
+    }
+
+    /// It stands there.
+    pub fn end(&mut self, range: Range<usize>) {
+        self.inside = false;
+        self.values.push(Some(range));
+    }
+
+    /// Where the value of this number stands.
+    pub fn again(&mut self, number: usize) -> Option<Range<usize>> {
+        if self.inside { None } else { self.values.get_mut(number)?.take() }
+    }
+}
+
 /// Reads one envelope, from its start to its end. A clone reads on from where it stands.
 #[derive(Clone)]
 pub(super) struct Reader<'a> {
@@ -45,6 +82,7 @@ pub(super) struct Reader<'a> {
     at: usize,
     /// Those that were not read yet.
     texts: &'a [u8],
+    kept: Kept,
 }
 
 type Read<T> = Result<T, Unreadable>;
@@ -56,7 +94,7 @@ impl<'a> Reader<'a> {
             rest.split_at_checked(usize::try_from(u32::from_le_bytes(*head)).ok()?)
         };
         let (structure, texts) = split(envelope).ok_or(Unreadable { at: 0 })?;
-        Ok(Reader { structure, at: 0, texts })
+        Ok(Reader { structure, at: 0, texts, kept: Kept::default() })
     }
 
     /// That it cannot be read from here.
@@ -123,6 +161,7 @@ impl<'a> Reader<'a> {
                 }
                 tag => {
                     let mut text = String::new();
+                    self.kept.clear();
                     self.push(tag, &mut text, 0)?;
                     serde_json::from_str(&text).ok().filter(Value::is_number)
                 }
@@ -137,6 +176,7 @@ impl<'a> Reader<'a> {
     pub fn json(&mut self) -> Read<String> {
         let mut out = String::new();
         let tag = self.byte()?;
+        self.kept.clear();
         self.push(tag, &mut out, 0)?;
         Ok(out)
     }
@@ -154,6 +194,18 @@ impl<'a> Reader<'a> {
             tag::JSON_TEXT => out.push_str(&self.json_text()?),
             tag::ARRAY | tag::OBJECT if depth >= MAX_DEPTH => return Err(self.unreadable()),
             tag::ARRAY | tag::OBJECT => self.push_container(out, tag == tag::OBJECT, depth + 1)?,
+            tag::KEEP => {
+                self.kept.begin().ok_or(self.unreadable())?;
+                let from = out.len();
+                let tag = self.byte()?;
+                self.push(tag, out, depth)?;
+                self.kept.end(from..out.len());
+            }
+            tag::AGAIN => {
+                let number = self.number()?;
+                let range = self.kept.again(number).ok_or(self.unreadable())?;
+                out.extend_from_within(range);
+            }
             _ => push_json_string(out, &self.text_of(tag)?),
         }
         Ok(())
@@ -246,6 +298,11 @@ impl<'a> Reader<'a> {
             UTF16 if text.len() % 2 == 0 => Ok(Cow::Owned(utf16(text))),
             _ => Err(self.unreadable()),
         }
+    }
+
+    /// The number of a value that was kept.
+    pub fn number(&mut self) -> Read<usize> {
+        usize::try_from(u32::from_le_bytes(self.chunk()?)).map_err(|_| self.unreadable())
     }
 
     pub fn int(&mut self) -> Read<i32> {

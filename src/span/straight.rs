@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::field;
-use super::reader::{Reader, tag};
+use super::reader::{Kept, Reader, tag};
 use crate::payload;
 use crate::wire::Room;
 use crate::wire::fallom::{Kind, PromptLink, SDK, SDK_VERSION};
@@ -54,6 +54,7 @@ pub struct Tools {
     room: Room,
     sessions: Sessions,
     names: Names,
+    kept: Kept,
 }
 
 /// A span that was written, in the parts of which it consists, and what tells the prompt that it used.
@@ -86,6 +87,7 @@ struct Walk<'e, 't> {
     room: &'t mut Room,
     sessions: &'t mut Sessions,
     names: &'t mut Names,
+    kept: &'t mut Kept,
     /// What is known of the span so far.
     span: Straight<'e>,
     /// A bit for each field that was met.
@@ -100,12 +102,12 @@ impl Tools {
     /// Writes the span of an envelope, if it can be done in one pass and takes `most` bytes at most. `links`: whether it may
     /// be asked what prompt it used.
     pub fn write<'e>(&mut self, envelope: &'e [u8], most: usize, links: bool) -> Option<Straight<'e>> {
-        let Tools { room, sessions, names } = self;
+        let Tools { room, sessions, names, kept } = self;
         room.begin(most);
         let reader = Reader::new(envelope).ok()?;
         let span = Straight::empty();
         let (met, start_ms, is_error) = (0, 0, false);
-        let mut walk = Walk { reader, room, sessions, names, span, met, start_ms, is_error, links };
+        let mut walk = Walk { reader, room, sessions, names, kept, span, met, start_ms, is_error, links };
         walk.whole()?;
         Some(walk.span)
     }
@@ -333,7 +335,7 @@ impl<'e> Walk<'e, '_> {
     fn json_member<const N: usize>(&mut self, name: &[u8; N], is_content: bool) -> Option<()> {
         self.room.put(name)?;
         let tag = self.reader.byte().ok()?;
-        self.value(tag, 0, is_content)?;
+        self.whole_value(tag, is_content)?;
         self.room.put(b"\"")
     }
 

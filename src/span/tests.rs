@@ -51,6 +51,15 @@ proptest! {
     }
 
     #[test]
+    fn what_an_answer_and_its_steps_both_tell_arrives_in_both_places(parts in prop::collection::vec(values(), 0..4)) {
+        let response = json!({"toolResults": &parts, "steps": [{"toolResults": &parts}, {"toolResults": &parts}]});
+        let bytes = envelope(&span(json!({"response": &response, "usage": &parts})));
+        let read = FinishedSpan::read(&bytes).unwrap();
+        prop_assert_eq!(read.response.unwrap(), response.to_string());
+        prop_assert_eq!(read.usage.unwrap(), Value::from(parts).to_string());
+    }
+
+    #[test]
     fn an_envelope_that_was_cut_short_or_changed_is_refused_or_still_gives_json(
         request in values(), cut in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte: u8,
     ) {
@@ -109,6 +118,26 @@ fn half_of_a_surrogate_pair_becomes_a_replacement_character() {
         let head = (structure.len() as u32).to_le_bytes();
         let bytes = [&head[..], &structure, texts, &long].concat();
         assert_eq!(request_of(&bytes), Ok(Some("\"a\u{FFFD}b\"".to_owned())));
+    }
+}
+
+#[test]
+fn a_value_that_was_kept_comes_again_once_and_holds_no_other() {
+    const KEPT: &[u8] = &[16, 7, 1, b'a'];
+    const AGAIN: &[u8] = &[17, 0, 0, 0, 0];
+    let request_with = |items: &[&[u8]]| {
+        let whole = envelope(&span(Value::Null));
+        let length = u32::from_le_bytes(whole[..4].try_into().unwrap()) as usize;
+        let (structure, texts) = whole[4..].split_at(length);
+        let structure = [&structure[..length - 1], &[15, 11], &items.concat(), &[0, 0]].concat();
+        request_of(&[&(structure.len() as u32).to_le_bytes()[..], &structure, texts].concat())
+    };
+    assert_eq!(request_with(&[KEPT, AGAIN]), Ok(Some(r#"["a","a"]"#.to_owned())));
+    let inside = [&[16, 11][..], KEPT, &[0]].concat();
+    let itself = [&[16, 11][..], AGAIN, &[0]].concat();
+    let hostile: [&[&[u8]]; 4] = [&[KEPT, AGAIN, AGAIN], &[AGAIN, KEPT], &[&inside], &[&itself]];
+    for items in hostile {
+        assert!(request_with(items).is_err(), "{items:?}");
     }
 }
 

@@ -41,6 +41,7 @@ pub fn envelope(span: &Value) -> Vec<u8> {
     for (name, number) in FIELDS {
         let Some(value) = span.get(name) else { continue };
         writer.structure.push(number);
+        writer.kept.clear();
         if matches!(number, field::SESSION | field::PROMPT) {
             writer.structure.push(tag::JSON_TEXT);
             writer.long(&value.to_string());
@@ -59,6 +60,10 @@ pub fn envelope(span: &Value) -> Vec<u8> {
 struct Writer {
     structure: Vec<u8>,
     texts: Vec<u8>,
+    /// Items of arrays in the field at hand that may come again.
+    kept: Vec<Option<Value>>,
+    /// Within one.
+    inside: bool,
 }
 
 impl Writer {
@@ -83,7 +88,7 @@ impl Writer {
             Value::String(text) => self.text(text),
             Value::Array(items) => {
                 self.structure.push(tag::ARRAY);
-                items.iter().for_each(|item| self.value(item));
+                items.iter().for_each(|item| self.item(item));
                 self.structure.push(tag::END);
             }
             Value::Object(fields) => {
@@ -94,6 +99,25 @@ impl Writer {
                 }
                 self.structure.push(tag::END);
             }
+        }
+    }
+
+    /// As the shim does with what an answer and its steps both tell: an item that came before is written by its number.
+    fn item(&mut self, item: &Value) {
+        if self.inside || !item.is_object() {
+            return self.value(item);
+        }
+        let before = self.kept.iter().position(|kept| kept.as_ref() == Some(item));
+        if let Some(number) = before {
+            self.structure.push(tag::AGAIN);
+            self.structure.extend((number as u32).to_le_bytes());
+            self.kept[number] = None;
+        } else {
+            self.structure.push(tag::KEEP);
+            self.inside = true;
+            self.value(item);
+            self.inside = false;
+            self.kept.push(Some(item.clone()));
         }
     }
 

@@ -91,6 +91,16 @@ impl Room {
         Some(())
     }
 
+    /// What was written there, once more.
+    pub fn put_again(&mut self, range: std::ops::Range<usize>) -> Option<()> {
+        let len = range.len();
+        self.reserve(len, len)?;
+        self.bytes.get(range.clone())?;
+        self.bytes.copy_within(range, self.at);
+        self.at += len;
+        Some(())
+    }
+
     /// Text in UTF-8, escaped. Says whether it may have other characters than ASCII.
     #[inline]
     pub fn put_utf8<const IS_TWICE: bool>(&mut self, text: &[u8]) -> Option<bool> {

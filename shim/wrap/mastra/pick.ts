@@ -1,7 +1,7 @@
-import { putArray, putEnd, putName, putObject } from "../../bytes";
+import { putEnd, putName, putObject } from "../../bytes";
 import { Name } from "../../names";
-import { putKnown, Written } from "../../values";
-import { count, type Fields, field, isObject, list, text } from "./read";
+import { putKnown } from "../../values";
+import { count, type Fields, field, isObject, list, readable, text } from "./read";
 
 /** Token usage as the wire takes it (`fallom.raw.usage`). */
 export type Usage = Partial<Record<(typeof USAGE_FIELDS)[number], number>>;
@@ -14,9 +14,6 @@ const USAGE_FIELDS = [
   "cachedInputTokens",
   "cacheCreationInputTokens",
 ] as const;
-
-/** A result with none of these is no agent's of Mastra's, and kept whole. */
-const KNOWN = ["text", "finishReason", "steps", "toolResults", "object"] as const;
 
 /** A tool call or its result, whatever form Mastra gave it. */
 export interface ToolPart {
@@ -86,17 +83,30 @@ export function sumUsage(usages: readonly (Usage | undefined)[], sign: 1 | -1 = 
   return Object.keys(sum).length > 0 ? sum : undefined;
 }
 
+const PART = ["toolCallId", "toolName", "args", "input", "result", "output"] as const;
+
 /** Chunks of Mastra carry a `payload`; parts of the AI SDK are it. */
 export function toolPart(chunk: unknown): ToolPart | undefined {
-  const wrapped = field(chunk, "payload");
-  const payload = isObject(wrapped) ? wrapped : chunk;
-  const toolName = text(field(payload, "toolName"));
+  if (!isObject(chunk)) return undefined;
+  try {
+    const { payload } = chunk;
+    return partOf(isObject(payload) ? payload : chunk);
+  } catch {
+    // One of its fields throws: that one is missing.
+    const payload = field(chunk, "payload");
+    return partOf(readable(isObject(payload) ? payload : chunk, PART));
+  }
+}
+
+function partOf(payload: Fields): ToolPart | undefined {
+  const toolName = text(payload.toolName);
   if (toolName === undefined) return undefined;
+  const { toolCallId, args, result } = payload;
   return {
-    toolCallId: text(field(payload, "toolCallId")),
+    toolCallId: text(toolCallId),
     toolName,
-    args: field(payload, "args") ?? field(payload, "input"),
-    result: field(payload, "result") ?? field(payload, "output"),
+    args: args ?? payload.input,
+    result: result ?? payload.output,
   };
 }
 
@@ -110,9 +120,13 @@ export function toolParts(chunks: unknown): ToolPart[] {
 }
 
 /** Some 0.24 give an empty `toolCalls`: then the calls are those of the results. */
-export function callsOf({ toolCalls, toolResults }: Told): ToolPart[] {
-  const calls = toolParts(toolCalls);
-  return calls.length > 0 ? calls : toolParts(toolResults);
+export function callChunks({ toolCalls, toolResults }: Told): readonly unknown[] {
+  const calls = list(toolCalls);
+  return calls.some((chunk) => toolPart(chunk) !== undefined) ? calls : list(toolResults);
+}
+
+export function callsOf(told: Told): ToolPart[] {
+  return toolParts(callChunks(told));
 }
 
 /** What is looked at of a result or a step, each read once: by name, so that the engine knows where it stands. */
@@ -168,71 +182,6 @@ export function toldBy(value: unknown): Told {
   }
 }
 
-function readable(value: Fields, names: readonly string[]): Fields {
-  return Object.fromEntries(names.map((name) => [name, field(value, name)]));
-}
-
-/** The content of an answer, picked: never the whole result, which grows quadratically with its steps. */
-export function responseOf(result: unknown, model: Model): Written<[unknown, Model]> {
-  return new Written(putResponse, [result, model]);
-}
-
-function putResponse([result, model]: [unknown, Model]): void {
-  const told = toldBy(result);
-  putObject();
-  if (KNOWN.some((name) => told[name] !== undefined)) putAnswer(told, model);
-  else putKnown(typeof result === "string" ? Name.text : Name.object, result);
-  putEnd();
-}
-
-function putAnswer(told: Told, { modelId, responseId }: Model): void {
-  putKnown(Name.text, told.text);
-  putKnown(Name.finishReason, told.finishReason);
-  putTools(told);
-  putName(Name.steps);
-  putArray();
-  for (const step of list(told.steps)) putStep(toldBy(step));
-  putEnd();
-  if (told.object !== null) putKnown(Name.object, told.object);
-  putKnown(Name.reasoningText, text(told.reasoningText));
-  putKnown(Name.modelId, modelId);
-  putKnown(Name.responseId, responseId);
-}
-
-function putStep(told: Told): void {
-  putObject();
-  putKnown(Name.stepType, told.stepType);
-  putKnown(Name.text, told.text);
-  putKnown(Name.finishReason, told.finishReason);
-  putTools(told);
-  putUsage(pickUsage(told.usage));
-  putKnown(Name.timestamp, field(told.response, "timestamp"));
-  putKnown(Name.responseId, text(field(told.response, "id")));
-  putEnd();
-}
-
-function putTools(told: Told): void {
-  putName(Name.toolCalls);
-  putArray();
-  for (const call of callsOf(told)) putPart(call, Name.args, call.args, Name["tool-call"]);
-  putEnd();
-  putName(Name.toolResults);
-  putArray();
-  for (const part of toolParts(told.toolResults))
-    putPart(part, Name.result, part.result, Name["tool-result"]);
-  putEnd();
-}
-
-function putPart({ toolCallId, toolName }: ToolPart, content: Name, value: unknown, type: Name): void {
-  putObject();
-  putKnown(Name.toolCallId, toolCallId);
-  putKnown(Name.toolName, toolName);
-  putKnown(content, value);
-  putName(Name.type);
-  putName(type);
-  putEnd();
-}
-
 /** The model that answered, else the one asked for; the answer's id; and who provides the model (`openai.responses`). */
 export interface Model {
   readonly modelId: string | undefined;
@@ -243,11 +192,24 @@ export interface Model {
 export function modelOf(result: unknown): Model {
   const response = field(result, "response");
   if (!isObject(response)) return NO_MODEL;
-  const asked = field(response, "modelMetadata");
+  try {
+    return modelIn(response, response.modelMetadata);
+  } catch {
+    // One of its fields throws: that one is missing.
+    const asked = field(response, "modelMetadata");
+    return modelIn(readable(response, RESPONSE), isObject(asked) ? readable(asked, ASKED) : undefined);
+  }
+}
+
+const RESPONSE = ["modelId", "id"] as const;
+const ASKED = ["modelId", "modelProvider"] as const;
+
+function modelIn({ modelId, id }: Fields, asked: unknown): Model {
+  const metadata = isObject(asked) ? asked : {};
   return {
-    modelId: text(field(response, "modelId")) ?? text(field(asked, "modelId")),
-    responseId: text(field(response, "id")),
-    modelProvider: text(field(asked, "modelProvider")),
+    modelId: text(modelId) ?? text(metadata.modelId),
+    responseId: text(id),
+    modelProvider: text(metadata.modelProvider),
   };
 }
 
@@ -257,22 +219,4 @@ export const NO_MODEL: Model = { modelId: undefined, responseId: undefined, mode
 export function providerOf({ modelProvider }: Model): string | undefined {
   const dot = modelProvider?.indexOf(".") ?? -1;
   return dot < 0 ? modelProvider : modelProvider?.slice(0, dot);
-}
-
-/** An allow-list, with nothing of the content in it (`fallom.raw.metadata`). */
-export function metadataOf(result: unknown, model: Model): Written<[unknown, Model]> {
-  return new Written(putMetadata, [result, model]);
-}
-
-function putMetadata([result, { modelId, responseId, modelProvider }]: [unknown, Model]): void {
-  const told = toldBy(result);
-  putObject();
-  putKnown(Name.finishReason, text(told.finishReason));
-  putKnown(Name.modelId, modelId);
-  putKnown(Name.responseId, responseId);
-  putKnown(Name.modelProvider, modelProvider);
-  putKnown(Name.stepCount, list(told.steps).length);
-  putKnown(Name.toolCallCount, callsOf(told).length);
-  putKnown(Name.warningCount, list(told.warnings).length);
-  putEnd();
 }

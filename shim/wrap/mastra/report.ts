@@ -8,16 +8,17 @@ import { instructionTexts, messageTexts } from "./link";
 import type { Method } from "./methods";
 import {
   type Model,
-  metadataOf,
   modelOf,
   NO_MODEL,
   pickUsage,
   providerOf,
-  responseOf,
   sumUsage,
+  type Told,
+  toldBy,
   type Usage,
 } from "./pick";
 import { field, list, text } from "./read";
+import { metadataOf, responseOf } from "./response";
 import { putTimings, type RunTimes, type StepTime, type ToolTime } from "./timings";
 
 /** What a run's span says: gathered as the run goes on, told when it ends. */
@@ -55,7 +56,8 @@ export class Report {
   step(step: unknown): { ended: StepTime; startMs: number } {
     this.askedModel ??= text(field(field(step, "model"), "modelId"));
     const startMs = this.lastMs;
-    const ended = { step, endMs: now(), usage: pickUsage(field(step, "usage")) };
+    const told = toldBy(step);
+    const ended = { step, told, endMs: now(), usage: pickUsage(told.usage) };
     this.steps.push(ended);
     return { ended, startMs };
   }
@@ -72,29 +74,37 @@ export class Report {
   /** All that a finished run says. */
   end(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
     const model = modelOf(result);
-    const end = this.common(result, model, usage, endMs);
-    if (this.span.capture) end.response = responseOf(result, model);
-    end.metadata = metadataOf(result, model);
+    const told = toldBy(result);
+    const end = this.common(result, told, model, usage, endMs);
+    const answer = { result, told, model };
+    if (this.span.capture) end.response = responseOf(answer);
+    end.metadata = metadataOf(answer);
     return end;
   }
 
   /** What is known while the run is under way. */
   soFar(): SpanEnd {
     const steps = this.steps.map(({ step }) => step);
-    return this.common({ steps }, NO_MODEL, this.usageOfSteps, now());
+    return this.common(undefined, { steps }, NO_MODEL, this.usageOfSteps, now());
   }
 
-  private common(result: unknown, model: Model, usage: Usage | undefined, endMs: number): SpanEnd {
+  private common(
+    result: unknown,
+    told: Told,
+    model: Model,
+    usage: Usage | undefined,
+    endMs: number,
+  ): SpanEnd {
     const links = this.span.known.promptJson === undefined && native().links();
     return {
       endMs,
-      model: this.model(result, model),
+      model: this.model(told, model),
       timeToFirstTokenMs: this.timeToFirstToken(),
       attributes: this.attributes(model),
       usage,
       timings: this.timings(endMs),
       // Asked at the end: the call itself may be the first to fetch a prompt.
-      linkTexts: links ? this.linkTexts(result) : undefined,
+      linkTexts: links ? this.linkTexts(result, told) : undefined,
       linkMessages: links ? this.messages : undefined,
       response: undefined,
       metadata: undefined,
@@ -105,10 +115,11 @@ export class Report {
    * The model that answered, else the one asked for. A turn that was cut short has a response, too, of Mastra's own
    * making; that it has no usage tells it from an answer.
    */
-  private model(result: unknown, { modelId }: Model): string | undefined {
-    const told = list(field(result, "steps"));
-    const answered = told.findLast(hasUsage) ?? this.steps.findLast(({ usage }) => usage !== undefined)?.step;
-    const last = told.at(-1) ?? this.steps.at(-1)?.step;
+  private model(told: Told, { modelId }: Model): string | undefined {
+    const steps = list(told.steps);
+    const answered =
+      steps.findLast(hasUsage) ?? this.steps.findLast(({ usage }) => usage !== undefined)?.step;
+    const last = steps.at(-1) ?? this.steps.at(-1)?.step;
     return modelOf(answered).modelId ?? modelId ?? modelOf(last).modelId ?? this.askedModel;
   }
 
@@ -141,8 +152,8 @@ export class Report {
     return Math.max(0, this.firstTokenMs - this.span.startMs);
   }
 
-  private linkTexts(result: unknown): readonly string[] {
-    const first = list(field(result, "steps"))[0];
+  private linkTexts(result: unknown, told: Told): readonly string[] {
+    const first = list(told.steps)[0];
     const body = field(field(first, "request"), "body") ?? field(field(result, "request"), "body");
     const inside = this.span.known.insideAgent === true;
     return instructionTexts(this.agent, this.instructions, body, inside);

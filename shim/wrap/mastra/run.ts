@@ -225,9 +225,9 @@ export class AgentRun {
   private stepEnded(step: unknown): void {
     this.named(step);
     const { ended, startMs } = this.report.step(step);
-    this.tools.settle(ended, startMs);
+    this.tools.settle(ended.told.toolResults, startMs, ended.endMs);
     // The end of a stream that failed: `onFinish` will not come, and on 0.24 not always `onError`.
-    if (field(step, "finishReason") === "error" && this.call.method.gives === "stream") {
+    if (ended.told.finishReason === "error" && this.call.method.gives === "stream") {
       this.failed(this.error ?? BROKE_OFF);
     }
   }
@@ -302,9 +302,11 @@ export class AgentRun {
   /** Steps that no callback told of, and the results of calls that no step told of. */
   private settleUnseen(result: unknown, endMs: number): void {
     const told = this.report.steps.length;
-    const steps = list(field(result, "steps")).slice(told);
-    for (const step of steps) this.tools.settle({ step, endMs }, this.report.lastMs);
-    if (told === 0 && steps.length === 0) this.tools.settle({ step: result, endMs }, this.report.lastMs);
+    const steps = list(field(result, "steps"));
+    const settle = (step: unknown) =>
+      this.tools.settle(field(step, "toolResults"), this.report.lastMs, endMs);
+    for (let i = told; i < steps.length; i++) settle(steps[i]);
+    if (told === 0 && steps.length === 0) settle(result);
   }
 
   /** Mastra gives a run its id when it likes; whatever carries it first, tells it. */

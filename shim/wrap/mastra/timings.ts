@@ -1,7 +1,7 @@
-import { putArray, putBoolean, putEnd, putName, putNumber, putObject, putText } from "../../bytes";
+import { putArray, putBoolean, putCount, putEnd, putName, putObject, putText, putWord } from "../../bytes";
 import { Name } from "../../names";
 import { putKnown } from "../../values";
-import { callsOf, putUsage, toldBy, type Usage } from "./pick";
+import { callsOf, putUsage, type Told, type Usage } from "./pick";
 import { text } from "./read";
 
 /** A tool's execution, in ms since 1970. */
@@ -17,6 +17,7 @@ export interface ToolTime {
 export interface StepTime {
   endMs: number;
   step: unknown;
+  told: Told;
   usage: Usage | undefined;
 }
 
@@ -36,10 +37,10 @@ export interface RunTimes {
 export function putTimings(times: RunTimes): void {
   const { startMs, endMs, firstTokenMs, streaming, steps, tools } = times;
   putObject();
-  putMs(Name.requestStart, 0);
-  if (firstTokenMs !== undefined) putMs(Name.firstTokenTime, since(startMs, firstTokenMs));
-  putMs(Name.responseEnd, since(startMs, endMs));
-  putMs(Name.totalDurationMs, since(startMs, endMs));
+  putCount(Name.requestStart, 0);
+  if (firstTokenMs !== undefined) putCount(Name.firstTokenTime, since(startMs, firstTokenMs));
+  putCount(Name.responseEnd, since(startMs, endMs));
+  putCount(Name.totalDurationMs, since(startMs, endMs));
   if (streaming) putKnown(Name.isStreaming, true);
   putName(Name.phases);
   putArray();
@@ -56,11 +57,6 @@ export function putTimings(times: RunTimes): void {
     putEnd();
   }
   putEnd();
-}
-
-function putMs(name: Name, ms: number): void {
-  putName(name);
-  putNumber(ms);
 }
 
 function since(startMs: number, ms: number): number {
@@ -89,14 +85,14 @@ function putPhases({ startMs, endMs, firstTokenMs, steps, tools }: RunTimes): vo
 function putPhase(type: Name, label: Name | string, start: number, until: number, accurate: boolean): void {
   const end = Math.max(start, until);
   putObject();
-  putName(Name.type);
-  putName(type);
-  putName(Name.label);
-  if (typeof label === "string") putText(label);
-  else putName(label);
-  putMs(Name.startMs, start);
-  putMs(Name.endMs, end);
-  putMs(Name.durationMs, end - start);
+  putWord(Name.type, type);
+  if (typeof label === "string") {
+    putName(Name.label);
+    putText(label);
+  } else putWord(Name.label, label);
+  putCount(Name.startMs, start);
+  putCount(Name.endMs, end);
+  putCount(Name.durationMs, end - start);
   putName(Name.accurate);
   putBoolean(accurate);
   putEnd();
@@ -105,19 +101,18 @@ function putPhase(type: Name, label: Name | string, start: number, until: number
 function putToolTime({ name, startMs, endMs }: ToolTime, runStartMs: number): void {
   putObject();
   putKnown(Name.name, name);
-  putMs(Name.startTime, since(runStartMs, startMs));
-  putMs(Name.endTime, since(runStartMs, endMs));
-  putMs(Name.duration, endMs - startMs);
+  putCount(Name.startTime, since(runStartMs, startMs));
+  putCount(Name.endTime, since(runStartMs, endMs));
+  putCount(Name.duration, endMs - startMs);
   putEnd();
 }
 
-function putStepTime({ endMs, step, usage }: StepTime, stepIndex: number, runStartMs: number): void {
-  const told = toldBy(step);
+function putStepTime({ endMs, told, usage }: StepTime, stepIndex: number, runStartMs: number): void {
   putObject();
-  putMs(Name.stepIndex, stepIndex);
+  putCount(Name.stepIndex, stepIndex);
   putKnown(Name.stepType, text(told.stepType));
   putKnown(Name.finishReason, text(told.finishReason));
-  putMs(Name.timestamp, since(runStartMs, endMs));
+  putCount(Name.timestamp, since(runStartMs, endMs));
   putName(Name.toolCalls);
   putArray();
   for (const { toolCallId, toolName } of callsOf(told)) {

@@ -1,12 +1,12 @@
 import { now } from "../../clock";
-import { enter } from "../../context";
+import { type Context, enter } from "../../context";
 import type { Attributes, SpanEnd } from "../../envelope";
 import { describeError } from "../../error";
 import { type OpenSpan, startSpan } from "../../span";
 import { capture } from "../../values";
 import { type ToolPart, toolParts } from "./pick";
-import { field, isObject, isPromise, quietly } from "./read";
-import type { StepTime, ToolTime } from "./timings";
+import { field, isObject, isPromise, quietly, readable } from "./read";
+import type { ToolTime } from "./timings";
 
 /** A tool's execution under way. */
 export interface Execution {
@@ -82,11 +82,11 @@ export class ToolSpans {
 
   /** As `start`; what follows in this async scope runs inside the tool's span. */
   enter(name: string, callId: string | undefined, args: unknown): Execution {
-    // First the agent's own, so that a tool started beside this one is no parent of what follows.
-    enter(this.agent.context);
-    const execution = this.start(name, callId, args);
-    enter(execution.span.context);
-    return execution;
+    this.see(callId);
+    // A tool that was started beside this one is no parent of what follows.
+    const span = this.open(name, callId, args, undefined, this.agent.context);
+    enter(span.context);
+    return { name, callId, span };
   }
 
   finish({ name, span }: Execution, outcome: { result?: unknown; error?: unknown }): void {
@@ -118,8 +118,8 @@ export class ToolSpans {
   }
 
   /** A step is over: its results end the adopted calls, and show what ran unseen. */
-  settle({ step, endMs }: Pick<StepTime, "step" | "endMs">, stepStartMs: number): void {
-    for (const part of toolParts(field(step, "toolResults"))) {
+  settle(toolResults: unknown, stepStartMs: number, endMs: number): void {
+    for (const part of toolParts(toolResults)) {
       const id = part.toolCallId;
       const adopted = id === undefined ? undefined : this.calls?.adopted.get(id);
       if (adopted !== undefined) this.endAdopted(adopted, part.result, endMs);
@@ -165,12 +165,19 @@ export class ToolSpans {
     this.calls.announced.delete(callId);
   }
 
-  private open(name: string, callId: string | undefined, args: unknown, startMs?: number): OpenSpan {
+  private open(
+    name: string,
+    callId: string | undefined,
+    args: unknown,
+    startMs?: number,
+    inside?: Context,
+  ): OpenSpan {
     const span = startSpan({
       session: this.session,
       name: `tool.${name}`,
       kind: "tool",
       parent: this.agent.context,
+      inside,
       startMs,
     });
     const attributes: Attributes = { "fallom.method": "tool.execute", "fallom.tool_name": name };
@@ -219,15 +226,11 @@ export function toolHooks(
   };
   return {
     beforeToolCall(this: unknown, ...args: unknown[]): unknown {
-      const [call] = args;
-      const context = field(call, "context");
+      const { context, toolName, input } = hookCall(args[0]);
       quietly(() => {
         if (!isObject(context)) return;
-        const id = field(context, "toolCallId") ?? field(field(context, "agent"), "toolCallId");
-        const name = String(field(call, "toolName"));
-        const callId = typeof id === "string" ? id : undefined;
         const { tools } = owner();
-        const execution = tools.enter(name, callId, field(call, "input"));
+        const execution = tools.enter(String(toolName), callIdIn(context), input);
         executions ??= new Map();
         executions.set(context, { tools, execution });
       });
@@ -243,14 +246,36 @@ export function toolHooks(
       return verdict;
     },
     afterToolCall(this: unknown, ...args: unknown[]): unknown {
-      const [call] = args;
-      quietly(() =>
-        ended(field(call, "context"), { result: field(call, "output"), error: field(call, "error") }),
-      );
+      quietly(() => {
+        const { context, output, error } = hookCall(args[0]);
+        ended(context, { result: output, error });
+      });
       if (typeof users.afterToolCall !== "function") return undefined;
       return Reflect.apply(users.afterToolCall as () => unknown, this, args);
     },
   };
+}
+
+/** What a hook is told of a tool's call. */
+interface HookCall {
+  readonly context?: unknown;
+  readonly toolName?: unknown;
+  readonly input?: unknown;
+  readonly output?: unknown;
+  readonly error?: unknown;
+}
+
+const HOOK_CALL = ["context", "toolName", "input", "output", "error"] as const satisfies (keyof HookCall)[];
+
+function hookCall(call: unknown): HookCall {
+  if (!isObject(call)) return {};
+  try {
+    const { context, toolName, input, output, error } = call;
+    return { context, toolName, input, output, error };
+  } catch {
+    // One of them throws: that one is missing.
+    return readable(call, HOOK_CALL);
+  }
 }
 
 /** Calls the user's function and sees its throw go by. */
@@ -288,7 +313,7 @@ function copyOf(owner: () => ToolOwner, name: string, tool: object, execute: () 
   const traced = (...args: unknown[]): unknown => {
     const call = (): unknown => Reflect.apply(execute, tool, args);
     const tools = quietly(() => owner().tools);
-    const execution = quietly(() => tools?.start(name, callIdOf(args), inputOf(args)));
+    const execution = quietly(() => tools?.start(name, callIdIn(args[1]), inputOf(args)));
     if (tools === undefined || execution === undefined) return call();
     const ended = (outcome: { result?: unknown; error?: unknown }): void =>
       void quietly(() => tools.finish(execution, outcome));
@@ -314,9 +339,9 @@ function copyOf(owner: () => ToolOwner, name: string, tool: object, execute: () 
   });
 }
 
-/** 0.24: the second argument's; 1.x before the hooks: the agent's within it. */
-function callIdOf([, options]: unknown[]): string | undefined {
-  const id = field(options, "toolCallId") ?? field(field(options, "agent"), "toolCallId");
+/** 0.24: of a tool's second argument; 1.x: of a hook's context, or before the hooks of the agent within the argument. */
+function callIdIn(surroundings: unknown): string | undefined {
+  const id = field(surroundings, "toolCallId") ?? field(field(surroundings, "agent"), "toolCallId");
   return typeof id === "string" ? id : undefined;
 }
 

@@ -32,6 +32,8 @@ enum Part {
     Items(Vec<Part>),
     Members(Vec<(Part, Part)>),
     JsonOf(Box<Part>),
+    Kept(Box<Part>),
+    Again(u32),
 }
 
 #[derive(Default)]
@@ -66,6 +68,14 @@ impl Envelope {
             Part::JsonOf(part) => {
                 self.structure.push(14);
                 self.put(part);
+            }
+            Part::Kept(part) => {
+                self.structure.push(16);
+                self.put(part);
+            }
+            Part::Again(number) => {
+                self.structure.push(17);
+                self.structure.extend(number.to_le_bytes());
             }
         }
     }
@@ -173,7 +183,13 @@ fn value() -> impl Strategy<Value = Part> {
             prop::collection::vec((text(), inner), 0..6).prop_map(Part::Members),
         ]
     });
-    prop_oneof![100 => any, 1 => broken]
+    let twice = (prop::collection::vec(any.clone(), 1..4), 0..4u32).prop_map(|(parts, odd)| {
+        let again =
+            (0..parts.len() as u32).rev().map(Part::Again).chain((odd == 3).then_some(Part::Again(odd)));
+        let kept = parts.iter().cloned().map(|part| Part::Kept(part.into()));
+        Part::Items(kept.chain(again).collect())
+    });
+    prop_oneof![100 => any, 10 => twice, 1 => broken]
 }
 
 fn attributes() -> impl Strategy<Value = Part> {

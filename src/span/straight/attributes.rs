@@ -104,12 +104,12 @@ impl Walk<'_, '_> {
     fn scalar(&mut self) -> Option<bool> {
         match self.reader.byte().ok()? {
             tag::NULL => return Some(false),
-            tag @ (tag::FALSE | tag::TRUE | tag::INT | tag::LONG) => self.value(tag, 0, false)?,
+            tag @ (tag::FALSE | tag::TRUE | tag::INT | tag::LONG) => self.whole_value(tag, false)?,
             tag::DECIMAL => return self.float(),
             tag::JSON_OF => {
                 self.room.put(b"\"")?;
                 let tag = self.reader.byte().ok()?;
-                self.value(tag, 0, false)?;
+                self.whole_value(tag, false)?;
                 self.room.put(b"\"")?;
             }
             tag => self.text_scalar(tag)?,
@@ -144,7 +144,7 @@ impl Walk<'_, '_> {
             tag::FALSE | tag::TRUE | tag::INT | tag::LONG | tag::JSON_OF => {
                 let tag = if tag == tag::JSON_OF { self.reader.byte().ok()? } else { tag };
                 self.room.put(b"\"")?;
-                self.value(tag, 0, true)?;
+                self.whole_value(tag, true)?;
                 self.room.put(b"\"")?;
             }
             tag::DECIMAL => {

@@ -10,8 +10,13 @@ const DATA: &[u8] = b"data:";
 const DATA_UTF16: &[u8] = b"d\0a\0t\0a\0:\0";
 
 impl<'e> Walk<'e, '_> {
-    /// Writes the value whose `tag` was read. In `content`, data URLs are replaced by what they are.
-    pub(super) fn value(&mut self, tag: u8, depth: usize, is_content: bool) -> Option<()> {
+    /// Writes the value of a field or an attribute, whose `tag` was read. In `content`, data URLs are replaced by what they are.
+    pub(super) fn whole_value(&mut self, tag: u8, is_content: bool) -> Option<()> {
+        self.kept.clear();
+        self.value(tag, 0, is_content)
+    }
+
+    fn value(&mut self, tag: u8, depth: usize, is_content: bool) -> Option<()> {
         match tag {
             tag::NULL => self.room.put(b"null"),
             tag::FALSE => self.room.put(b"false"),
@@ -37,6 +42,18 @@ impl<'e> Walk<'e, '_> {
             tag::JSON_TEXT => self.odd(is_content),
             tag::ARRAY if depth < MAX_DEPTH => self.items(depth + 1, is_content),
             tag::OBJECT if depth < MAX_DEPTH => self.members(depth + 1, is_content),
+            tag::KEEP => {
+                self.kept.begin()?;
+                let from = self.room.at();
+                let tag = self.reader.byte().ok()?;
+                self.value(tag, depth, is_content)?;
+                self.kept.end(from..self.room.at());
+                Some(())
+            }
+            tag::AGAIN => {
+                let number = self.reader.number().ok()?;
+                self.room.put_again(self.kept.again(number)?)
+            }
             _ => {
                 let text = self.text_of(tag)?;
                 if is_content && text.may_be_data_url() {
