@@ -15,8 +15,9 @@ import {
   textCount,
 } from "./bytes";
 import { now, wholeMs } from "./clock";
+import { ATTRIBUTE_NAMES } from "./names";
 import { native } from "./native";
-import { putNamed, putValue, Written } from "./values";
+import { putKnown, putNamed, putValue, Written } from "./values";
 
 /** What a span's attributes hold; of a value that was captured, its JSON text. */
 export type Attributes = Record<string, string | number | boolean | Snapshot>;
@@ -194,7 +195,11 @@ function putAttribute(name: string, value: Attributes[string] | undefined): void
   if (typeof value === "object") {
     putText(name);
     putJsonOf(value);
-  } else putNamed(name, value);
+    return;
+  }
+  const known = ATTRIBUTE_NAMES.get(name);
+  if (known === undefined) putNamed(name, value);
+  else putKnown(known, value);
 }
 
 /** Nothing for what JSON leaves out. */

@@ -152,16 +152,11 @@ function attributeOf(holder: object, key: string): Attributes[string] | undefine
   } catch (error) {
     return `[threw: ${messageOf(error)}]`;
   }
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return value;
-    case "number":
-    case "bigint":
-      return Number.isFinite(value) ? (value as number) : String(value);
-    default:
-      return captured(value);
+  if (typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "number" || typeof value === "bigint") {
+    return Number.isFinite(value) ? (value as number) : String(value);
   }
+  return captured(value);
 }
 
 /** What becomes JSON text, taken as it is now; of what is one text in its normal form (a date), that text. */

@@ -55,4 +55,24 @@ export enum Name {
   "tool-call",
   "tool-result",
   "time to first token",
+  role,
+  content,
+  user,
+  assistant,
+  "fallom.method",
+  "fallom.agent_name",
+  "fallom.tool_name",
+  "fallom.tool_call_id",
+  "fallom.run_id",
+  "fallom.provider",
 }
+
+/** The names of attributes among them. */
+export const ATTRIBUTE_NAMES: ReadonlyMap<string, Name> = new Map<string, Name>([
+  ["fallom.method", Name["fallom.method"]],
+  ["fallom.agent_name", Name["fallom.agent_name"]],
+  ["fallom.tool_name", Name["fallom.tool_name"]],
+  ["fallom.tool_call_id", Name["fallom.tool_call_id"]],
+  ["fallom.run_id", Name["fallom.run_id"]],
+  ["fallom.provider", Name["fallom.provider"]],
+]);

@@ -59,6 +59,13 @@ export function isOneTooMany(): boolean {
   return ++written > MAX_NODES;
 }
 
+/** Counts several values, if none of them is one too many; says whether it did. */
+export function count(values: number): boolean {
+  if (written + values > MAX_NODES) return false;
+  written += values;
+  return true;
+}
+
 /**
  * JSON text of a value that `JSON.stringify` writes just as the careful walk would. It is one native call, several
  * times faster than any walk that builds text, and nearly all that agents handle is plain.

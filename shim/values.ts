@@ -11,16 +11,18 @@ import {
   putNumber,
   putObject,
   putText,
+  putWord,
   rewind,
   type Snapshot,
   snapshotOf,
   textCount,
 } from "./bytes";
-import type { Name } from "./names";
+import { Name } from "./names";
 import {
   beginWalk,
   CIRCULAR,
   CUT,
+  count,
   DEEP,
   endWalk,
   isExotic,
@@ -95,26 +97,15 @@ export function putValue(value: unknown): boolean {
 
 /** Writes `value`, which its holder knows as `key`. */
 function put(value: unknown, key: string | number): boolean {
-  switch (typeof value) {
-    case "string":
-      putText(value);
-      return true;
-    case "number":
-      putNumber(value);
-      return true;
-    case "object":
-      if (value !== null) return putContainer(value, key);
-      putNull();
-      return true;
-    case "boolean":
-      putBoolean(value);
-      return true;
-    case "bigint":
-      putText(String(value));
-      return true;
-    default:
-      return false;
-  }
+  if (typeof value === "string") putText(value);
+  else if (typeof value === "object") {
+    if (value !== null) return putContainer(value, key);
+    putNull();
+  } else if (typeof value === "number") putNumber(value);
+  else if (typeof value === "boolean") putBoolean(value);
+  else if (typeof value === "bigint") putText(String(value));
+  else return false;
+  return true;
 }
 
 /** What is plain is written here; anything else is JSON text by the careful walk. */
@@ -184,6 +175,7 @@ function putItems(items: readonly unknown[]): void {
 function putMembers(holder: object): void {
   putObject();
   const keys = Object.keys(holder);
+  if (keys.length === 2 && keys[0] === "role" && keys[1] === "content" && putMessage(holder)) return;
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as string;
     const at = position();
@@ -196,6 +188,28 @@ function putMembers(holder: object): void {
     if (!putMember(holder, key)) rewind(at, texts);
   }
   putEnd();
+}
+
+/** What most content is made of, as `putMembers` writes it; says whether it was such. */
+function putMessage(holder: { role?: unknown; content?: unknown }): boolean {
+  let role: unknown;
+  let content: unknown;
+  try {
+    ({ role, content } = holder);
+  } catch {
+    return false;
+  }
+  if (typeof role !== "string" || typeof content !== "string" || !count(2)) return false;
+  if (role === "user") putWord(Name.role, Name.user);
+  else if (role === "assistant") putWord(Name.role, Name.assistant);
+  else {
+    putName(Name.role);
+    putText(role);
+  }
+  putName(Name.content);
+  putText(content);
+  putEnd();
+  return true;
 }
 
 /** Reads one member and writes it: a getter that throws costs this member, not the value. */

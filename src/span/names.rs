@@ -1,6 +1,6 @@
 //! Names and words that spans hold again and again: a byte each in an envelope. `shim/names.ts` holds the same list.
 
-const NAMES: [&str; 52] = [
+const NAMES: [&str; 62] = [
     "text",
     "finishReason",
     "toolCalls",
@@ -53,6 +53,16 @@ const NAMES: [&str; 52] = [
     "tool-call",
     "tool-result",
     "time to first token",
+    "role",
+    "content",
+    "user",
+    "assistant",
+    "fallom.method",
+    "fallom.agent_name",
+    "fallom.tool_name",
+    "fallom.tool_call_id",
+    "fallom.run_id",
+    "fallom.provider",
 ];
 
 /// The name of this number.

@@ -112,8 +112,9 @@ function partOf(payload: Fields): ToolPart | undefined {
 
 export function toolParts(chunks: unknown): ToolPart[] {
   const parts: ToolPart[] = [];
-  for (const chunk of list(chunks)) {
-    const part = toolPart(chunk);
+  const all = list(chunks);
+  for (let i = 0; i < all.length; i++) {
+    const part = toolPart(all[i]);
     if (part !== undefined) parts.push(part);
   }
   return parts;
@@ -122,7 +123,8 @@ export function toolParts(chunks: unknown): ToolPart[] {
 /** Some 0.24 give an empty `toolCalls`: then the calls are those of the results. */
 export function callChunks({ toolCalls, toolResults }: Told): readonly unknown[] {
   const calls = list(toolCalls);
-  return calls.some((chunk) => toolPart(chunk) !== undefined) ? calls : list(toolResults);
+  for (let i = 0; i < calls.length; i++) if (toolPart(calls[i]) !== undefined) return calls;
+  return list(toolResults);
 }
 
 export function callsOf(told: Told): ToolPart[] {

@@ -54,7 +54,8 @@ function putAnswer(told: Told, { modelId, responseId }: Model): void {
   putParts(Name.toolResults, list(told.toolResults), kept, kept.results);
   putName(Name.steps);
   putArray();
-  for (const step of list(told.steps)) putStep(toldBy(step), kept);
+  const steps = list(told.steps);
+  for (let i = 0; i < steps.length; i++) putStep(toldBy(steps[i]), kept);
   putEnd();
   if (told.object !== null) putKnown(Name.object, told.object);
   putKnown(Name.reasoningText, text(told.reasoningText));
@@ -118,12 +119,12 @@ function putParts(name: PartsName, chunks: readonly unknown[], kept: Kept, parts
   parts.first = kept.count;
   putName(name);
   putArray();
-  for (const chunk of chunks) {
-    const part = toolPart(chunk);
+  for (let i = 0; i < chunks.length; i++) {
+    const part = toolPart(chunks[i]);
     if (part === undefined) continue;
     putKeep();
     putPart(name, part);
-    parts.chunks.push(chunk);
+    parts.chunks.push(chunks[i]);
   }
   putEnd();
   kept.count += parts.chunks.length;
@@ -132,7 +133,8 @@ function putParts(name: PartsName, chunks: readonly unknown[], kept: Kept, parts
 function putPartsOfStep(name: PartsName, chunks: readonly unknown[], kept: KeptParts): void {
   putName(name);
   putArray();
-  for (const chunk of chunks) {
+  for (let i = 0; i < chunks.length; i++) {
+    const chunk = chunks[i];
     if (kept.next < kept.chunks.length && kept.chunks[kept.next] === chunk)
       putAgain(kept.first + kept.next++);
     else {

@@ -119,7 +119,9 @@ export class ToolSpans {
 
   /** A step is over: its results end the adopted calls, and show what ran unseen. */
   settle(toolResults: unknown, stepStartMs: number, endMs: number): void {
-    for (const part of toolParts(toolResults)) {
+    const parts = toolParts(toolResults);
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i] as ToolPart;
       const id = part.toolCallId;
       const adopted = id === undefined ? undefined : this.calls?.adopted.get(id);
       if (adopted !== undefined) this.endAdopted(adopted, part.result, endMs);
