@@ -161,6 +161,105 @@ describe("odd values", () => {
   });
 });
 
+describe("an answer and its steps, which tell the same once more, arrive as they are", () => {
+  const LONG = "Your order is on its way. ".repeat(4);
+  const call = (n) => ({
+    type: "tool-call",
+    payload: { toolCallId: `c-${n}`, toolName: "look_up", args: { n } },
+  });
+  const result = (n) => ({
+    type: "tool-result",
+    payload: { toolCallId: `c-${n}`, toolName: "look_up", result: { n, notes: `${n}. ${LONG}` } },
+  });
+  const [call1, call2, call3] = [1, 2, 3].map(call);
+  const [result1, result2, result3] = [1, 2, 3].map(result);
+  const step = (toolCalls, toolResults, text = "") => ({
+    stepType: "tool-result",
+    text,
+    toolCalls,
+    toolResults,
+  });
+  const odd = { payload: { toolCallId: "c-9" } };
+  const invented = new Proxy([result1], { get: (list, name) => (name === "0" ? result(4) : list[name]) });
+
+  const ANSWERS = {
+    "one step": { text: LONG, toolCalls: [], toolResults: [], steps: [step([], [], LONG)] },
+    "two steps with the same text": { text: LONG, steps: [step([], [], LONG), step([], [], LONG)] },
+    "a call in each step": {
+      text: LONG,
+      toolCalls: [call1, call2],
+      toolResults: [result1, result2],
+      steps: [step([call1], [result1]), step([call2], [result2]), step([], [], LONG)],
+    },
+    "steps in another order, and one that is told twice": {
+      toolCalls: [call1, call2, call3],
+      toolResults: [result1, result2, result3],
+      steps: [step([call2, call1], [result2]), step([call1], [result1]), step([call1], [result1])],
+    },
+    "the same part twice, and in both lists": {
+      toolCalls: [call1, call1, result2],
+      toolResults: [result2, result2],
+      steps: [step([call1, call1, call1], [result2, result2, result2]), step([result2], [call1])],
+    },
+    "no calls, but results (0.24)": {
+      toolCalls: [],
+      toolResults: [result1, result2],
+      steps: [step([], [result1]), step([], [result2])],
+    },
+    "what is no part among those that are": {
+      toolCalls: [odd, call1, null, "call", call2],
+      toolResults: [result1, odd],
+      steps: [step([null, call1, odd], [odd, result1]), step([call2], [])],
+    },
+    "copies of the parts": {
+      toolCalls: [call1],
+      toolResults: [result1],
+      steps: [step([call(1)], [result(1)])],
+    },
+    "a list that gives another part each time": { toolResults: invented, steps: [step([], [result1])] },
+  };
+
+  for (const [name, answer] of Object.entries(ANSWERS)) {
+    test(name, async () => {
+      const session = newSession();
+      const agent = {
+        name: "Support",
+        // By these, an agent of Mastra's is known.
+        getInstructions: () => "Help.",
+        __registerMastra: () => {},
+        generate: async () => ({ ...answer, finishReason: "stop" }),
+      };
+      await session.wrapMastraAgent(agent).generate("hello");
+      await fallom.flush();
+      const spans = await server.waitForSpans(1, session.getContext());
+      const arrived = raw(
+        spans.find(({ kind }) => kind === "agent"),
+        "response",
+      );
+      assert.deepEqual(arrived, toldBy({ ...answer, finishReason: "stop" }));
+    });
+  }
+
+  const isPart = (chunk) => chunk?.payload?.toolName !== undefined;
+  const parts = (chunks, type, content) =>
+    [...chunks].filter(isPart).map(({ payload: { toolCallId, toolName, [content]: told } }) => ({
+      toolCallId,
+      toolName,
+      ...(told !== undefined && { [content]: told }),
+      type,
+    }));
+  const tools = ({ toolCalls = [], toolResults = [] }) => ({
+    toolCalls: parts(toolCalls.some(isPart) ? toolCalls : toolResults, "tool-call", "args"),
+    toolResults: parts(toolResults, "tool-result", "result"),
+  });
+  const toldBy = ({ text, finishReason, steps, ...lists }) => ({
+    ...(text !== undefined && { text }),
+    finishReason,
+    ...tools(lists),
+    steps: steps.map(({ stepType, text, ...lists }) => ({ stepType, text, ...tools(lists) })),
+  });
+});
+
 describe(`more than maxSpanBytes (${MAX_SPAN_BYTES})`, () => {
   const ANSWER = "The answer, whole.";
 

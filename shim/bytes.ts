@@ -49,7 +49,7 @@ const TEXT_HEAD = 5;
 /** Texts of so many UTF-16 units at most are written here; for longer ones a call of Node's is cheaper. */
 const SHORT = 40;
 /** From so many on, a call of Node's is cheaper here, too. */
-const CALLED_FROM = 16;
+const CALLED_FROM = 24;
 /** After a long text that was not ASCII, so many others may be none, either. */
 const DOUBTFUL = 64;
 /** No step of the structure takes more bytes than this. */
@@ -211,8 +211,8 @@ export function putName(name: Name): void {
   at += 2;
 }
 
-/** A member: a name, and a word for its value. */
-export function putWord(name: Name, word: Name): void {
+/** Writes a member: a name, and a word for its value. */
+export function putWordMember(name: Name, word: Name): void {
   makeRoom(STEP);
   const into = bytes;
   into[at] = NAME;
@@ -222,8 +222,8 @@ export function putWord(name: Name, word: Name): void {
   at += 4;
 }
 
-/** A member: a name, and a whole number of 32 bits at most; any other goes as `putNumber` does. */
-export function putCount(name: Name, value: number): void {
+/** Writes a member: a name, and a number, which as a rule is whole and small. */
+export function putNumberMember(name: Name, value: number): void {
   makeRoom(STEP);
   const into = bytes;
   into[at] = NAME;
@@ -238,7 +238,10 @@ export function putKeep(): void {
   putByte(KEEP);
 }
 
-/** Writes a value that was kept once more, by its number. Each may come again once, so that no envelope tells more than it holds. */
+/**
+ * Writes once more a value that was kept, by its number. Each may come again once, so that an envelope tells at most twice
+ * what it holds.
+ */
 export function putAgain(kept: number): void {
   makeRoom(STEP);
   bytes[at++] = AGAIN;

@@ -50,7 +50,8 @@ export function visible(from: Context | undefined, sessionId: string | undefined
   return undefined;
 }
 
-function firstOpen(from: Context | undefined): Context | undefined {
+/** `from`, or the next one out, that is open. */
+export function firstOpen(from: Context | undefined): Context | undefined {
   let context = from;
   while (context !== undefined && !context.open) context = context.outer;
   return context;

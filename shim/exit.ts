@@ -3,7 +3,7 @@ import { native } from "./native";
 /** The signals that end a process which does not listen to them, and that the core lets through once all is sent. */
 const SIGNALS: ReadonlySet<unknown> = new Set(["SIGTERM", "SIGINT", "SIGHUP"]);
 
-/** Marks the listeners that are to be last, of any copy of this package in the process. */
+/** Marks the listeners that are to be last, of any copy of this package in the process (from 0.1.0 on). */
 const LAST = Symbol.for("fallom.trace.last");
 
 let seenTo = false;

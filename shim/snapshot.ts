@@ -60,7 +60,7 @@ export function isOneTooMany(): boolean {
 }
 
 /** Counts several values, if none of them is one too many; says whether it did. */
-export function count(values: number): boolean {
+export function countAll(values: number): boolean {
   if (written + values > MAX_NODES) return false;
   written += values;
   return true;

@@ -1,6 +1,6 @@
 import { siteOf } from "./call-site";
 import { now, settledNow, wholeMs } from "./clock";
-import { applyIn, type Context, innermost, leave, runIn, surrounding, visible } from "./context";
+import { applyIn, type Context, firstOpen, innermost, leave, runIn, surrounding, visible } from "./context";
 import { record, type SpanEnd } from "./envelope";
 import { identityOf } from "./identity";
 import { newSpanId, newTraceId } from "./ids";
@@ -93,7 +93,7 @@ export class OpenSpan {
     const identity = identityOf(options.session);
     const { sessionId } = identity.context;
     const by = this.recording ? options.enteredBy : undefined;
-    const inside = this.recording ? (options.inside ?? innermost()) : undefined;
+    const inside = this.recording ? (firstOpen(options.inside) ?? innermost()) : undefined;
     const site = by && siteOf(options.name, inside?.site !== undefined, by);
     // Most spans have nothing open beside them.
     const outer = site && inside?.site ? surrounding(inside, site) : inside;

@@ -11,7 +11,7 @@ import {
   putNumber,
   putObject,
   putText,
-  putWord,
+  putWordMember,
   rewind,
   type Snapshot,
   snapshotOf,
@@ -22,7 +22,7 @@ import {
   beginWalk,
   CIRCULAR,
   CUT,
-  count,
+  countAll,
   DEEP,
   endWalk,
   isExotic,
@@ -175,7 +175,10 @@ function putItems(items: readonly unknown[]): void {
 function putMembers(holder: object): void {
   putObject();
   const keys = Object.keys(holder);
-  if (keys.length === 2 && keys[0] === "role" && keys[1] === "content" && putMessage(holder)) return;
+  if (keys.length === 2 && keys[0] === "role" && keys[1] === "content" && putMessage(holder)) {
+    putEnd();
+    return;
+  }
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as string;
     const at = position();
@@ -199,16 +202,15 @@ function putMessage(holder: { role?: unknown; content?: unknown }): boolean {
   } catch {
     return false;
   }
-  if (typeof role !== "string" || typeof content !== "string" || !count(2)) return false;
-  if (role === "user") putWord(Name.role, Name.user);
-  else if (role === "assistant") putWord(Name.role, Name.assistant);
+  if (typeof role !== "string" || typeof content !== "string" || !countAll(2)) return false;
+  if (role === "user") putWordMember(Name.role, Name.user);
+  else if (role === "assistant") putWordMember(Name.role, Name.assistant);
   else {
     putName(Name.role);
     putText(role);
   }
   putName(Name.content);
   putText(content);
-  putEnd();
   return true;
 }
 

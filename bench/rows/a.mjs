@@ -10,7 +10,7 @@ import { measureReal, REAL } from "./real.mjs";
 const KB = 1024;
 const MB = 1024 * KB;
 const ROUNDS = 7;
-/** A round takes about so many bytes of results, so that a batch is worth sending. */
+/** A round takes about so many bytes of runs, so that its calls are many enough to outweigh its beginning. */
 const ROUND_BYTES = 48 * MB;
 const MOST_CALLS = 500;
 /** Each contestant runs for so long before anything counts, and before each round. */
@@ -80,8 +80,7 @@ export const row = {
 /** In the parent: a line for each kind of time. */
 async function measure({ what, run, raised }, rounds, peers) {
   const recorded = await record(run);
-  const { result } = open(recorded);
-  const calls = Math.max(3, Math.min(MOST_CALLS, Math.round(ROUND_BYTES / JSON.stringify(result).length)));
+  const calls = Math.max(3, Math.min(MOST_CALLS, Math.round(ROUND_BYTES / recorded.length)));
   const outcome = await compete({
     row: "a",
     names: ["none", ...FLOORS, "fallom", ...peers],

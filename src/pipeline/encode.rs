@@ -17,9 +17,9 @@ use crate::span::Unreadable;
 use crate::span::straight::{Messages, Straight, Tools};
 use crate::wire::fallom::{Kind, PromptLink};
 
-/// An escaped character takes at most six bytes for one (`\u001f`): below this share of the limit nothing can be
-/// too long, and need not be measured.
-const WORST_ESCAPE: usize = 6;
+/// So many bytes at most become of one of an envelope: two stand for a name of 24 letters with what surrounds it, and what
+/// is kept comes twice. Below this share of the limit nothing can be too long, and need not be measured.
+pub(super) const WORST_GROWTH: usize = 2 * 15;
 /// Room for the names of the content's attributes and for `fallom.truncated_bytes`.
 const NAMES: usize = 160;
 
@@ -144,7 +144,7 @@ impl Encoder {
 }
 
 fn may_be_long(envelope: &[u8], max_span_bytes: usize) -> bool {
-    envelope.len().saturating_mul(WORST_ESCAPE) + NAMES > max_span_bytes
+    envelope.len().saturating_mul(WORST_GROWTH) + NAMES > max_span_bytes
 }
 
 /// The texts of messages: a message's own, its content, and those of its parts.

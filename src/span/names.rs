@@ -87,4 +87,11 @@ mod tests {
         let names: Vec<&str> = list.split(',').map(|name| name.trim().trim_matches('"')).collect();
         assert_eq!(names[..names.len() - 1], NAMES);
     }
+
+    #[test]
+    fn none_is_longer_than_the_encoder_takes_for_the_longest() {
+        // As a name, escaped twice: two quotes, and a colon or a comma.
+        let longest = NAMES.iter().map(|name| name.len() + r#""":"#.len()).max();
+        assert!(longest <= Some(2 * 15), "{longest:?}");
+    }
 }

@@ -39,6 +39,8 @@ pub(super) const UTF16: u8 = 2;
 
 /// The shim writes no deeper (`MAX_DEPTH` in `shim/snapshot.ts`, and the field itself).
 pub(super) const MAX_DEPTH: usize = 40;
+/// Room for so many kept values is kept from one span to the next.
+const MOST_LISTED: usize = 1024;
 /// The largest whole number that a double holds for sure.
 const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 
@@ -52,6 +54,12 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// The next span begins.
+    pub fn end_span(&mut self) {
+        self.clear();
+        self.values.shrink_to(MOST_LISTED);
+    }
+
     /// Another field begins.
     pub fn clear(&mut self) {
         self.values.clear();
@@ -202,7 +210,7 @@ impl<'a> Reader<'a> {
                 self.kept.end(from..out.len());
             }
             tag::AGAIN => {
-                let number = self.number()?;
+                let number = self.kept_number()?;
                 let range = self.kept.again(number).ok_or(self.unreadable())?;
                 out.extend_from_within(range);
             }
@@ -301,7 +309,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of a value that was kept.
-    pub fn number(&mut self) -> Read<usize> {
+    pub fn kept_number(&mut self) -> Read<usize> {
         usize::try_from(u32::from_le_bytes(self.chunk()?)).map_err(|_| self.unreadable())
     }
 

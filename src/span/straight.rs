@@ -115,6 +115,7 @@ impl Tools {
     /// The span is done with.
     pub fn end(&mut self) {
         self.room.end();
+        self.kept.end_span();
     }
 }
 

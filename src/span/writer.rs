@@ -41,7 +41,7 @@ pub fn envelope(span: &Value) -> Vec<u8> {
     for (name, number) in FIELDS {
         let Some(value) = span.get(name) else { continue };
         writer.structure.push(number);
-        writer.kept.clear();
+        writer.kept = (number == field::RESPONSE).then(Vec::new);
         if matches!(number, field::SESSION | field::PROMPT) {
             writer.structure.push(tag::JSON_TEXT);
             writer.long(&value.to_string());
@@ -60,8 +60,8 @@ pub fn envelope(span: &Value) -> Vec<u8> {
 struct Writer {
     structure: Vec<u8>,
     texts: Vec<u8>,
-    /// Items of arrays in the field at hand that may come again.
-    kept: Vec<Option<Value>>,
+    /// In a response: items of arrays that may come again, as they are written.
+    kept: Option<Vec<Option<String>>>,
     /// Within one.
     inside: bool,
 }
@@ -104,20 +104,20 @@ impl Writer {
 
     /// As the shim does with what an answer and its steps both tell: an item that came before is written by its number.
     fn item(&mut self, item: &Value) {
-        if self.inside || !item.is_object() {
+        let Some(kept) = self.kept.as_mut().filter(|_| item.is_object() && !self.inside) else {
             return self.value(item);
-        }
-        let before = self.kept.iter().position(|kept| kept.as_ref() == Some(item));
-        if let Some(number) = before {
+        };
+        let text = item.to_string();
+        if let Some(number) = kept.iter().position(|kept| kept.as_ref() == Some(&text)) {
+            kept[number] = None;
             self.structure.push(tag::AGAIN);
             self.structure.extend((number as u32).to_le_bytes());
-            self.kept[number] = None;
         } else {
+            kept.push(Some(text));
             self.structure.push(tag::KEEP);
             self.inside = true;
             self.value(item);
             self.inside = false;
-            self.kept.push(Some(item.clone()));
         }
     }
 

@@ -1,13 +1,13 @@
 import {
   putAgain,
   putArray,
-  putCount,
   putEnd,
   putKeep,
   putName,
+  putNumberMember,
   putObject,
   putText,
-  putWord,
+  putWordMember,
 } from "../../bytes";
 import { Name } from "../../names";
 import { putKnown, Written } from "../../values";
@@ -71,15 +71,14 @@ class Kept {
   /** So many values were kept. */
   count = 0;
   text: string | undefined;
-  readonly calls: KeptParts = { chunks: [], first: 0, next: 0 };
-  readonly results: KeptParts = { chunks: [], first: 0, next: 0 };
+  readonly calls: KeptParts = { chunks: [], firstNumber: 0, next: 0 };
+  readonly results: KeptParts = { chunks: [], firstNumber: 0, next: 0 };
 }
 
-/** Parts that were kept, and which of them a step may tell next. */
+/** Parts that were kept, under numbers one after the other, and which of them a step may tell next. */
 interface KeptParts {
   readonly chunks: unknown[];
-  /** The number of the first of them. */
-  first: number;
+  firstNumber: number;
   next: number;
 }
 
@@ -116,28 +115,29 @@ function putStep(told: Told, kept: Kept): void {
 }
 
 function putParts(name: PartsName, chunks: readonly unknown[], kept: Kept, parts: KeptParts): void {
-  parts.first = kept.count;
+  parts.firstNumber = kept.count;
   putName(name);
   putArray();
   for (let i = 0; i < chunks.length; i++) {
-    const part = toolPart(chunks[i]);
+    const chunk = chunks[i];
+    const part = toolPart(chunk);
     if (part === undefined) continue;
     putKeep();
     putPart(name, part);
-    parts.chunks.push(chunks[i]);
+    parts.chunks.push(chunk);
   }
   putEnd();
   kept.count += parts.chunks.length;
 }
 
-function putPartsOfStep(name: PartsName, chunks: readonly unknown[], kept: KeptParts): void {
+function putPartsOfStep(name: PartsName, chunks: readonly unknown[], parts: KeptParts): void {
   putName(name);
   putArray();
   for (let i = 0; i < chunks.length; i++) {
     const chunk = chunks[i];
-    if (kept.next < kept.chunks.length && kept.chunks[kept.next] === chunk)
-      putAgain(kept.first + kept.next++);
-    else {
+    if (parts.next < parts.chunks.length && parts.chunks[parts.next] === chunk) {
+      putAgain(parts.firstNumber + parts.next++);
+    } else {
       const part = toolPart(chunk);
       if (part !== undefined) putPart(name, part);
     }
@@ -153,10 +153,10 @@ function putPart(name: PartsName, { toolCallId, toolName, args, result }: ToolPa
   putKnown(Name.toolName, toolName);
   if (name === Name.toolCalls) {
     putKnown(Name.args, args);
-    putWord(Name.type, Name["tool-call"]);
+    putWordMember(Name.type, Name["tool-call"]);
   } else {
     putKnown(Name.result, result);
-    putWord(Name.type, Name["tool-result"]);
+    putWordMember(Name.type, Name["tool-result"]);
   }
   putEnd();
 }
@@ -172,8 +172,8 @@ function putMetadata({ told, model: { modelId, responseId, modelProvider } }: An
   putKnown(Name.modelId, modelId);
   putKnown(Name.responseId, responseId);
   putKnown(Name.modelProvider, modelProvider);
-  putCount(Name.stepCount, list(told.steps).length);
-  putCount(Name.toolCallCount, callsOf(told).length);
-  putCount(Name.warningCount, list(told.warnings).length);
+  putNumberMember(Name.stepCount, list(told.steps).length);
+  putNumberMember(Name.toolCallCount, callsOf(told).length);
+  putNumberMember(Name.warningCount, list(told.warnings).length);
   putEnd();
 }

@@ -1,4 +1,13 @@
-import { putArray, putBoolean, putCount, putEnd, putName, putObject, putText, putWord } from "../../bytes";
+import {
+  putArray,
+  putBoolean,
+  putEnd,
+  putName,
+  putNumberMember,
+  putObject,
+  putText,
+  putWordMember,
+} from "../../bytes";
 import { Name } from "../../names";
 import { putKnown } from "../../values";
 import { callsOf, putUsage, type Told, type Usage } from "./pick";
@@ -37,10 +46,10 @@ export interface RunTimes {
 export function putTimings(times: RunTimes): void {
   const { startMs, endMs, firstTokenMs, streaming, steps, tools } = times;
   putObject();
-  putCount(Name.requestStart, 0);
-  if (firstTokenMs !== undefined) putCount(Name.firstTokenTime, since(startMs, firstTokenMs));
-  putCount(Name.responseEnd, since(startMs, endMs));
-  putCount(Name.totalDurationMs, since(startMs, endMs));
+  putNumberMember(Name.requestStart, 0);
+  if (firstTokenMs !== undefined) putNumberMember(Name.firstTokenTime, since(startMs, firstTokenMs));
+  putNumberMember(Name.responseEnd, since(startMs, endMs));
+  putNumberMember(Name.totalDurationMs, since(startMs, endMs));
   if (streaming) putKnown(Name.isStreaming, true);
   putName(Name.phases);
   putArray();
@@ -85,14 +94,14 @@ function putPhases({ startMs, endMs, firstTokenMs, steps, tools }: RunTimes): vo
 function putPhase(type: Name, label: Name | string, start: number, until: number, accurate: boolean): void {
   const end = Math.max(start, until);
   putObject();
-  putWord(Name.type, type);
+  putWordMember(Name.type, type);
   if (typeof label === "string") {
     putName(Name.label);
     putText(label);
-  } else putWord(Name.label, label);
-  putCount(Name.startMs, start);
-  putCount(Name.endMs, end);
-  putCount(Name.durationMs, end - start);
+  } else putWordMember(Name.label, label);
+  putNumberMember(Name.startMs, start);
+  putNumberMember(Name.endMs, end);
+  putNumberMember(Name.durationMs, end - start);
   putName(Name.accurate);
   putBoolean(accurate);
   putEnd();
@@ -101,18 +110,18 @@ function putPhase(type: Name, label: Name | string, start: number, until: number
 function putToolTime({ name, startMs, endMs }: ToolTime, runStartMs: number): void {
   putObject();
   putKnown(Name.name, name);
-  putCount(Name.startTime, since(runStartMs, startMs));
-  putCount(Name.endTime, since(runStartMs, endMs));
-  putCount(Name.duration, endMs - startMs);
+  putNumberMember(Name.startTime, since(runStartMs, startMs));
+  putNumberMember(Name.endTime, since(runStartMs, endMs));
+  putNumberMember(Name.duration, endMs - startMs);
   putEnd();
 }
 
 function putStepTime({ endMs, told, usage }: StepTime, stepIndex: number, runStartMs: number): void {
   putObject();
-  putCount(Name.stepIndex, stepIndex);
+  putNumberMember(Name.stepIndex, stepIndex);
   putKnown(Name.stepType, text(told.stepType));
   putKnown(Name.finishReason, text(told.finishReason));
-  putCount(Name.timestamp, since(runStartMs, endMs));
+  putNumberMember(Name.timestamp, since(runStartMs, endMs));
   putName(Name.toolCalls);
   putArray();
   for (const { toolCallId, toolName } of callsOf(told)) {

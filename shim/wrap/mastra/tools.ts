@@ -74,19 +74,19 @@ export class ToolSpans {
     return this.calls ? [...this.calls.announced.keys()] : [];
   }
 
-  start(name: string, callId: string | undefined, args: unknown): Execution {
+  /** `inside`: what is around it, if not what is current here. */
+  start(name: string, callId: string | undefined, args: unknown, inside?: Context): Execution {
     this.see(callId);
-    const span = this.open(name, callId, args);
+    const span = this.open(name, callId, args, { inside });
     return { name, callId, span };
   }
 
   /** As `start`; what follows in this async scope runs inside the tool's span. */
   enter(name: string, callId: string | undefined, args: unknown): Execution {
-    this.see(callId);
     // A tool that was started beside this one is no parent of what follows.
-    const span = this.open(name, callId, args, undefined, this.agent.context);
-    enter(span.context);
-    return { name, callId, span };
+    const execution = this.start(name, callId, args, this.agent.context);
+    enter(execution.span.context);
+    return execution;
   }
 
   finish({ name, span }: Execution, outcome: { result?: unknown; error?: unknown }): void {
@@ -148,7 +148,7 @@ export class ToolSpans {
     const announced = toolCallId === undefined ? undefined : this.calls?.announced.get(toolCallId);
     const startMs = Math.min(announced?.atMs ?? stepStartMs, endMs);
     this.see(toolCallId);
-    const span = this.open(toolName, toolCallId, args ?? announced?.args, startMs);
+    const span = this.open(toolName, toolCallId, args ?? announced?.args, { startMs });
     this.times.push({ name: toolName, startMs: span.startMs, endMs, accurate: false });
     const end = endOf(span, errorOrResult(result), endMs);
     end.attributes = { "fallom.timing": "approximate" };
@@ -171,8 +171,7 @@ export class ToolSpans {
     name: string,
     callId: string | undefined,
     args: unknown,
-    startMs?: number,
-    inside?: Context,
+    { startMs, inside }: { startMs?: number; inside?: Context | undefined },
   ): OpenSpan {
     const span = startSpan({
       session: this.session,
@@ -341,7 +340,7 @@ function copyOf(owner: () => ToolOwner, name: string, tool: object, execute: () 
   });
 }
 
-/** 0.24: of a tool's second argument; 1.x: of a hook's context, or before the hooks of the agent within the argument. */
+/** In a hook's context (1.x), or in a tool's second argument (0.24; in a 1.x without hooks, in the agent within it). */
 function callIdIn(surroundings: unknown): string | undefined {
   const id = field(surroundings, "toolCallId") ?? field(field(surroundings, "agent"), "toolCallId");
   return typeof id === "string" ? id : undefined;

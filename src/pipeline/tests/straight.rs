@@ -307,8 +307,40 @@ fn what_the_shim_writes_is_written_in_one_pass() {
             json!({"request": messages, "response": "x", "usage": {}, "status": "ERROR", "error_message": "e"}),
         ),
         span("agent", json!({"request": messages, "link_texts": ["x"], "prompt": {"prompt_key": "k"}})),
+        span("agent", json!({"response": {"toolResults": messages, "steps": [{"toolResults": messages}]}})),
     ] {
         assert!(ENCODER.encode_straight(&envelope, 1 << 20).is_some());
         is_written_the_same(&envelope, 1 << 20);
+    }
+}
+
+#[test]
+fn what_grows_most_on_the_wire_is_cut_where_it_is_too_long_and_never_lost() {
+    let head = |response: Part| {
+        let whole = |field| (field, whole(7));
+        let texts = [(2, "t"), (3, "p"), (5, "n"), (6, "agent"), (10, "OK")]
+            .map(|(field, text)| (field, ascii(7, text)));
+        let mut fields = vec![(1, json(SESSIONS[0])), whole(8), whole(9), (16, response)];
+        fields.extend(texts);
+        fields.sort_by_key(|(field, _)| *field);
+        Envelope::of(&fields)
+    };
+    let growing = [
+        Part::Bytes(vec![1]),
+        Part::Bytes(vec![2]),
+        Part::Bytes(vec![15, 22]),
+        Part::Bytes(vec![11, 0]),
+        ascii(7, &"\u{1f}".repeat(40)),
+        Part::Long(9, 1, vec![0x1f; 400]),
+    ];
+    for part in growing {
+        let kept = Part::Kept(Part::Items(vec![part.clone(); 300]).into());
+        let envelope = head(Part::Items(vec![kept, Part::Again(0)]));
+        let whole = ENCODER.encode(&envelope, usize::MAX).unwrap().len();
+        assert!(whole <= envelope.len() * crate::pipeline::encode::WORST_GROWTH, "{part:?}: {whole}");
+        for most in [whole - 1, whole / 2] {
+            is_written_the_same(&envelope, most);
+            assert!(ENCODER.encode(&envelope, most).is_ok_and(|bytes| bytes.len() <= most), "{part:?}");
+        }
     }
 }

@@ -51,7 +51,7 @@ impl<'e> Walk<'e, '_> {
                 Some(())
             }
             tag::AGAIN => {
-                let number = self.reader.number().ok()?;
+                let number = self.reader.kept_number().ok()?;
                 self.room.put_again(self.kept.again(number)?)
             }
             _ => {

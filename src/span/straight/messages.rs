@@ -38,7 +38,7 @@ fn collect<'e>(reader: &mut Reader<'e>, texts: &mut Vec<Cow<'e, str>>) -> Option
 }
 
 /// Reads a value; its texts are told if anybody asks. Nothing for what is odd: JSON text, a number that is none to
-/// serde_json, a name that is there twice.
+/// serde_json, a name that is there twice, a value that was kept.
 fn value<'e>(
     reader: &mut Reader<'e>,
     tag: u8,
