@@ -47,7 +47,7 @@ const UTF16 = 2;
 const TEXT_HEAD = 5;
 
 /** Texts of so many UTF-16 units at most are written here; for longer ones a call of Node's is cheaper. */
-const SHORT = 40;
+export const SHORT = 40;
 /** From so many on, a call of Node's is cheaper here, too. */
 const CALLED_FROM = 24;
 /** After a long text that was not ASCII, so many others may be none, either. */
@@ -213,24 +213,14 @@ export function putName(name: Name): void {
 
 /** Writes a member: a name, and a word for its value. */
 export function putWordMember(name: Name, word: Name): void {
-  makeRoom(STEP);
-  const into = bytes;
-  into[at] = NAME;
-  into[at + 1] = name;
-  into[at + 2] = NAME;
-  into[at + 3] = word;
-  at += 4;
+  putName(name);
+  putName(word);
 }
 
-/** Writes a member: a name, and a number, which as a rule is whole and small. */
+/** Writes a member: a name, and a number. */
 export function putNumberMember(name: Name, value: number): void {
-  makeRoom(STEP);
-  const into = bytes;
-  into[at] = NAME;
-  into[at + 1] = name;
-  at += 2;
-  if ((value | 0) === value) putInt(value);
-  else putNumber(value);
+  putName(name);
+  putNumber(value);
 }
 
 /** Keeps the value that is written next. Within one, nothing is kept and nothing comes again. */

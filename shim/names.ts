@@ -67,12 +67,7 @@ export enum Name {
   "fallom.provider",
 }
 
-/** The names of attributes among them. */
-export const ATTRIBUTE_NAMES: ReadonlyMap<string, Name> = new Map<string, Name>([
-  ["fallom.method", Name["fallom.method"]],
-  ["fallom.agent_name", Name["fallom.agent_name"]],
-  ["fallom.tool_name", Name["fallom.tool_name"]],
-  ["fallom.tool_call_id", Name["fallom.tool_call_id"]],
-  ["fallom.run_id", Name["fallom.run_id"]],
-  ["fallom.provider", Name["fallom.provider"]],
-]);
+/** Those that attributes have. */
+export const ATTRIBUTE_NAMES: ReadonlyMap<string, Name> = new Map(
+  Object.entries(Name).filter((entry): entry is [string, Name] => entry[0].startsWith("fallom.")),
+);

@@ -8,6 +8,7 @@ import {
   putObject,
   putText,
   putWordMember,
+  SHORT,
 } from "../../bytes";
 import { Name } from "../../names";
 import { putKnown, Written } from "../../values";
@@ -82,9 +83,7 @@ interface KeptParts {
   next: number;
 }
 
-/** A text so short is written again. */
-const SHORT = 40;
-
+/** A short text is written again: its number would be no shorter. */
 function putAnswerText(value: unknown, kept: Kept): void {
   if (typeof value !== "string" || value.length <= SHORT) {
     putKnown(Name.text, value);
