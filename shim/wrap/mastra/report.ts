@@ -6,19 +6,9 @@ import type { OpenSpan } from "../../span";
 import { capture, Written } from "../../values";
 import { instructionTexts, messageTexts } from "./link";
 import type { Method } from "./methods";
-import {
-  type Model,
-  modelOf,
-  NO_MODEL,
-  pickUsage,
-  providerOf,
-  sumUsage,
-  type Told,
-  toldBy,
-  type Usage,
-} from "./pick";
+import { type Model, modelOf, NO_MODEL, pickUsage, providerOf, sumUsage, toldBy, type Usage } from "./pick";
 import { field, list, text } from "./read";
-import { metadataOf, responseOf } from "./response";
+import { type Answer, metadataOf, responseOf } from "./response";
 import { putTimings, type RunTimes, type StepTime, type ToolTime } from "./timings";
 
 /** What a run's span says: gathered as the run goes on, told when it ends. */
@@ -73,10 +63,8 @@ export class Report {
 
   /** All that a finished run says. */
   end(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
-    const model = modelOf(result);
-    const told = toldBy(result);
-    const end = this.common(result, told, model, usage, endMs);
-    const answer = { result, told, model };
+    const answer = { result, told: toldBy(result), model: modelOf(result) };
+    const end = this.common(answer, usage, endMs);
     if (this.span.capture) end.response = responseOf(answer);
     end.metadata = metadataOf(answer);
     return end;
@@ -85,26 +73,21 @@ export class Report {
   /** What is known while the run is under way. */
   soFar(): SpanEnd {
     const steps = this.steps.map(({ step }) => step);
-    return this.common(undefined, { steps }, NO_MODEL, this.usageOfSteps, now());
+    const answer = { result: undefined, told: { steps }, model: NO_MODEL };
+    return this.common(answer, this.usageOfSteps, now());
   }
 
-  private common(
-    result: unknown,
-    told: Told,
-    model: Model,
-    usage: Usage | undefined,
-    endMs: number,
-  ): SpanEnd {
+  private common(answer: Answer, usage: Usage | undefined, endMs: number): SpanEnd {
     const links = this.span.known.promptJson === undefined && native().links();
     return {
       endMs,
-      model: this.model(told, model),
+      model: this.model(answer),
       timeToFirstTokenMs: this.timeToFirstToken(),
-      attributes: this.attributes(model),
+      attributes: this.attributes(answer.model),
       usage,
       timings: this.timings(endMs),
       // Asked at the end: the call itself may be the first to fetch a prompt.
-      linkTexts: links ? this.linkTexts(result, told) : undefined,
+      linkTexts: links ? this.linkTexts(answer) : undefined,
       linkMessages: links ? this.messages : undefined,
       response: undefined,
       metadata: undefined,
@@ -115,7 +98,7 @@ export class Report {
    * The model that answered, else the one asked for. A turn that was cut short has a response, too, of Mastra's own
    * making; that it has no usage tells it from an answer.
    */
-  private model(told: Told, { modelId }: Model): string | undefined {
+  private model({ told, model: { modelId } }: Answer): string | undefined {
     const steps = list(told.steps);
     const answered =
       steps.findLast(hasUsage) ?? this.steps.findLast(({ usage }) => usage !== undefined)?.step;
@@ -152,7 +135,7 @@ export class Report {
     return Math.max(0, this.firstTokenMs - this.span.startMs);
   }
 
-  private linkTexts(result: unknown, told: Told): readonly string[] {
+  private linkTexts({ result, told }: Answer): readonly string[] {
     const first = list(told.steps)[0];
     const body = field(field(first, "request"), "body") ?? field(field(result, "request"), "body");
     const inside = this.span.known.insideAgent === true;
