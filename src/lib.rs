@@ -37,6 +37,14 @@ pub mod spool;
 #[doc(hidden)]
 pub mod held;
 
+/// What a burst needed, kept for the next one.
+#[cfg(feature = "node")]
+mod pool;
+
+/// Memory that is written from its beginning on.
+#[cfg(feature = "node")]
+mod buffer;
+
 /// Memory that goes back to the system.
 #[cfg(feature = "node")]
 mod pages;

@@ -1,6 +1,7 @@
 //! The bytes of one span while it waits, in memory or on disk: compressed, where that pays, and without what it has in
 //! common with others.
 
+mod line;
 mod messages;
 mod packer;
 #[cfg(test)]
@@ -11,6 +12,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+pub use line::{LINE_FEED, Line};
 pub use messages::{Messages, Shared};
 pub use packer::{Packer, Unpacker};
 
@@ -23,7 +25,7 @@ const LEAST_PAGES: usize = 16 * 1024;
 /// memory in which it lies with others.
 #[derive(Debug)]
 pub enum Held {
-    Plain(Bytes),
+    Plain(Line),
     Packed {
         frame: Bytes,
         /// Bytes before compression.
@@ -36,7 +38,7 @@ pub enum Held {
 #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
 impl Held {
     pub fn plain(bytes: Vec<u8>) -> Self {
-        Held::Plain(bytes.into())
+        Held::Plain(Line::alone(bytes.into()))
     }
 
     /// A frame from a file. `None` if it does not hold what it claims to.
@@ -48,30 +50,34 @@ impl Held {
     /// Bytes of memory that it takes, and no other span with it.
     pub fn len(&self) -> usize {
         match self {
-            Held::Plain(bytes) | Held::Packed { frame: bytes, .. } => bytes.len(),
+            Held::Plain(line) => line.len(),
+            Held::Packed { frame, .. } => frame.len(),
             Held::Shared(shared) => shared.len(),
         }
     }
 
     /// The bytes that are its own as they are held, compressed or not.
-    pub fn bytes(&self) -> &Bytes {
+    pub fn bytes(&self) -> &[u8] {
         match self {
-            Held::Plain(bytes) | Held::Packed { frame: bytes, .. } => bytes,
+            Held::Plain(line) => line,
+            Held::Packed { frame, .. } => frame,
             Held::Shared(shared) => shared.own.bytes(),
         }
     }
 
-    fn bytes_mut(&mut self) -> &mut Bytes {
+    /// The same bytes, elsewhere in memory.
+    fn move_to(&mut self, bytes: Bytes) {
         match self {
-            Held::Plain(bytes) | Held::Packed { frame: bytes, .. } => bytes,
-            Held::Shared(shared) => shared.own.bytes_mut(),
+            Held::Plain(line) => *line = Line::alone(bytes),
+            Held::Packed { frame, .. } => *frame = bytes,
+            Held::Shared(shared) => shared.own.move_to(bytes),
         }
     }
 
     /// Bytes that it takes on the wire, before the request is compressed.
     pub fn wire_len(&self) -> usize {
         match self {
-            Held::Plain(bytes) => bytes.len(),
+            Held::Plain(line) => line.len(),
             Held::Packed { plain_len, .. } => *plain_len,
             Held::Shared(shared) => shared.wire_len,
         }
@@ -80,7 +86,7 @@ impl Held {
     /// Hands the bytes as they go on the wire to `take`, one part after the other.
     pub fn each(&self, unpacker: &mut Unpacker, take: &mut dyn FnMut(&[u8])) {
         match self {
-            Held::Plain(bytes) => take(bytes),
+            Held::Plain(line) => take(line),
             // A frame was made here or checked when it was read, so it can be unpacked.
             Held::Packed { frame, plain_len } => take(unpacker.unpack(frame, *plain_len).unwrap_or_default()),
             Held::Shared(shared) => shared.each(unpacker, take),
@@ -97,8 +103,8 @@ impl Held {
 
     /// The bytes as they go on the wire.
     pub fn wire(&self) -> Cow<'_, [u8]> {
-        if let Held::Plain(bytes) = self {
-            return Cow::Borrowed(bytes);
+        if let Held::Plain(line) = self {
+            return Cow::Borrowed(line);
         }
         let mut wire = Vec::with_capacity(self.wire_len());
         self.each(&mut Unpacker::default(), &mut |part| wire.extend_from_slice(part));
@@ -114,8 +120,7 @@ pub fn gather<'h>(spans: impl Iterator<Item = &'h mut Held>) {
     if bytes < LEAST_PAGES {
         // A page would be mostly empty; but they must not keep those pages whole in which they lay so far.
         for held in spans {
-            let bytes = held.bytes_mut();
-            *bytes = Bytes::copy_from_slice(bytes);
+            held.move_to(Bytes::copy_from_slice(held.bytes()));
         }
         return;
     }
@@ -134,6 +139,6 @@ pub fn gather<'h>(spans: impl Iterator<Item = &'h mut Held>) {
         .collect();
     let together = Bytes::from_owner(pages);
     for (held, at) in spans.into_iter().zip(places) {
-        *held.bytes_mut() = together.slice(at);
+        held.move_to(together.slice(at));
     }
 }

@@ -61,20 +61,26 @@ impl Packer {
         self.messages.share(wire, |bytes| self.packed(bytes)).map(|shared| Held::Shared(Box::new(shared)))
     }
 
-    /// The span, compressed if that makes it smaller. It stands alone.
+    /// Compresses the span, if that makes it smaller. It stands alone.
     pub fn compress(&self, held: &mut Held) {
-        if let Held::Plain(plain) = held
-            && let Some(frame) = self.tools.lock().compress(plain)
-        {
-            *held = Held::Packed { plain_len: plain.len(), frame };
+        if let Some(compressed) = self.compressed(held) {
+            *held = compressed;
         }
     }
 
+    /// The span compressed, if that makes it smaller.
+    pub fn compressed(&self, held: &Held) -> Option<Held> {
+        let Held::Plain(plain) = held else { return None };
+        self.frame(plain)
+    }
+
     fn packed(&self, plain: &[u8]) -> Held {
-        match self.tools.lock().compress(plain) {
-            Some(frame) => Held::Packed { plain_len: plain.len(), frame },
-            None => Held::Plain(Bytes::copy_from_slice(plain)),
-        }
+        self.frame(plain).unwrap_or_else(|| Held::plain(plain.to_vec()))
+    }
+
+    fn frame(&self, plain: &[u8]) -> Option<Held> {
+        let frame = self.tools.lock().compress(plain)?;
+        Some(Held::Packed { plain_len: plain.len(), frame })
     }
 }
 

@@ -7,6 +7,38 @@ use super::unit::{Queued, Unit};
 use crate::settings::Batch;
 use crate::transport::Form;
 
+/// With more spans than fill so many batches, it is not looked at where these end.
+const MOST_LOOKED_AT: usize = 4;
+
+/// What a batch takes yet.
+#[derive(Default)]
+pub struct Left {
+    spans: usize,
+    bytes: usize,
+}
+
+impl Left {
+    fn of(most_spans: usize, batch: &Batch) -> Self {
+        Left { spans: most_spans, bytes: batch.max_bytes }
+    }
+
+    /// Whether it takes another span of this length. An empty one takes any.
+    pub fn takes(&self, wire_len: usize) -> bool {
+        self.spans > 0 && wire_len < self.bytes
+    }
+
+    /// Whether it takes none, however short.
+    pub fn is_none(&self) -> bool {
+        self.spans == 0
+    }
+
+    /// The line feed counts, too.
+    pub fn take(&mut self, wire_len: usize) {
+        self.spans = self.spans.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(wire_len + 1);
+    }
+}
+
 impl State {
     /// The next request to send now, if there is one. Its spans are counted as in flight.
     pub fn next_unit(
@@ -76,15 +108,14 @@ impl State {
         }
         let most_spans = if form.ndjson { batch.max_spans } else { 1 };
         let mut spans = Vec::new();
-        let mut bytes = 0;
+        let mut left = Left::of(most_spans, batch);
         while let Some(next) = self.ready.front() {
-            let fits = spans.is_empty() || bytes + next.held.wire_len() < batch.max_bytes;
-            if next.seq >= self.due || spans.len() >= most_spans || !fits {
+            let wire_len = next.held.wire_len();
+            if next.seq >= self.due || !spans.is_empty() && !left.takes(wire_len) {
                 break;
             }
-            // The line feed counts too.
-            bytes += next.held.wire_len() + 1;
-            self.ready_bytes -= next.held.wire_len();
+            left.take(wire_len);
+            self.ready_bytes -= wire_len;
             spans.extend(self.ready.pop_front());
         }
         (!spans.is_empty()).then(|| Unit::new(spans, 0))
@@ -93,17 +124,41 @@ impl State {
     /// The number below which the ready spans are a full batch, if they are.
     fn full_batch(&self, batch: &Batch) -> Option<u64> {
         if self.ready.len() < batch.max_spans && self.ready_bytes < batch.max_bytes {
-            return None;
+            return self.ready.front().filter(|span| span.seq < self.full_below).map(|_| self.full_below);
         }
-        let mut bytes = 0;
+        let mut left = Left::of(batch.max_spans, batch);
         for (count, span) in self.ready.iter().enumerate() {
             let wire_len = span.held.wire_len();
-            if count == batch.max_spans || (count > 0 && bytes + wire_len >= batch.max_bytes) {
+            if count > 0 && !left.takes(wire_len) {
                 return Some(span.seq);
             }
-            bytes += wire_len + 1;
+            left.take(wire_len);
         }
         self.ready.back().map(|span| span.seq + 1)
+    }
+
+    /// The last ready spans fill a batch, since the next one does not fit.
+    pub fn are_full(&mut self) {
+        self.full_below = self.ready.back().map_or(self.full_below, |span| span.seq + 1);
+    }
+
+    /// What the last batch of the ready spans takes yet.
+    pub fn left_in_batch(&self, batch: &Batch) -> Left {
+        let mut left = Left::of(batch.max_spans, batch);
+        if self.ready.back().is_some_and(|span| span.seq < self.full_below) {
+            return left;
+        }
+        if self.ready.len() / MOST_LOOKED_AT > batch.max_spans {
+            return left;
+        }
+        for span in &self.ready {
+            let wire_len = span.held.wire_len();
+            if !left.takes(wire_len) {
+                left = Left::of(batch.max_spans, batch);
+            }
+            left.take(wire_len);
+        }
+        left
     }
 
     /// When there is something to do next, if nothing else happens before.

@@ -20,11 +20,13 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// Whether these are the settings that it follows.
+    pub fn follows(&self, settings: &Arc<Settings>) -> bool {
+        self.settings.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, settings))
+    }
+
     /// Another `init` may bring a spool, or another URL or key, to which other files belong.
     pub fn follow(&mut self, shared: &Shared, settings: &Arc<Settings>) {
-        if self.settings.as_ref().is_some_and(|before| Arc::ptr_eq(before, settings)) {
-            return;
-        }
         self.settings = Some(Arc::clone(settings));
         match (&mut self.spool, &settings.spool) {
             (Some(spool), _) => spool.aim(&settings.traces),
@@ -49,15 +51,17 @@ impl Disk {
         if spans.is_empty() {
             return;
         }
-        let mut frames: Vec<Held> = spans.iter().map(|span| Held::Plain(span.held.bytes().clone())).collect();
-        frames.iter_mut().for_each(|frame| packer.compress(frame));
-        let written: Vec<(&Held, _)> =
-            frames.iter().zip(&spans).map(|(frame, span)| (frame, span.since.elapsed())).collect();
+        let frames: Vec<Option<Held>> = spans.iter().map(|span| packer.compressed(&span.held)).collect();
+        let written: Vec<(&Held, _)> = spans
+            .iter()
+            .zip(&frames)
+            .map(|(span, frame)| (frame.as_ref().unwrap_or(&span.held), span.since.elapsed()))
+            .collect();
         let Some(addresses) = spool.append(&written) else { return };
         for ((span, address), frame) in spans.into_iter().zip(addresses).zip(frames) {
             span.spooled = Some(address);
-            if wait {
-                span.held = packer.share(&span.held).unwrap_or(frame);
+            if wait && let Some(packed) = packer.share(&span.held).or(frame) {
+                span.held = packed;
             }
         }
     }

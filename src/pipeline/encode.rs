@@ -23,6 +23,9 @@ pub(super) const WORST_GROWTH: usize = 2 * 15;
 /// Room for the names of the content's attributes and for `fallom.truncated_bytes`.
 const NAMES: usize = 160;
 
+/// Takes the parts of a span, which stand one behind the other on the wire.
+pub type Put<'p> = &'p mut dyn FnMut(&[&[u8]]);
+
 /// Why a span has no bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EncodeError {
@@ -71,29 +74,41 @@ impl Encoder {
     /// # Errors
     /// See [`EncodeError`].
     pub fn encode(&self, envelope: &[u8], max_span_bytes: usize) -> Result<Vec<u8>, EncodeError> {
-        match self.encode_straight(envelope, max_span_bytes) {
-            Some(bytes) => Ok(bytes),
-            None => self.encode_carefully(envelope, max_span_bytes),
+        let mut bytes = Vec::new();
+        self.encode_into(envelope, max_span_bytes, &mut |parts| bytes = parts.concat())?;
+        Ok(bytes)
+    }
+
+    /// As [`Encoder::encode`]; the parts of which the JSON consists are given to `put`, together.
+    ///
+    /// # Errors
+    /// See [`EncodeError`].
+    pub fn encode_into(&self, envelope: &[u8], max_span_bytes: usize, put: Put) -> Result<(), EncodeError> {
+        if self.encode_straight(envelope, max_span_bytes, put).is_none() {
+            put(&[&self.encode_carefully(envelope, max_span_bytes)?]);
         }
+        Ok(())
     }
 
     /// Nothing where it must be done with care.
-    pub(super) fn encode_straight(&self, envelope: &[u8], max_span_bytes: usize) -> Option<Vec<u8>> {
+    pub(super) fn encode_straight(&self, envelope: &[u8], max_span_bytes: usize, put: Put) -> Option<()> {
         let mut tools = self.tools.lock();
         let links = self.linking.any() || debugging();
         let written = tools.write(envelope, max_span_bytes, links);
-        let bytes = written.and_then(|span| {
+        let done = written.and_then(|span| {
             // What would tell it by its text was not gathered, where nobody had asked for a prompt when this began.
             let by_text = span.prompt.is_none() && !links;
             let link = if by_text { PromptLink::default() } else { self.link_straight(&span) };
             let may_be_long = may_be_long(envelope, max_span_bytes);
-            tools.finish(&span, &link, |length, names| {
+            let parts = tools.finish(&span, &link, |length, names| {
                 let needed = if may_be_long { length - names + NAMES } else { length };
                 needed.max(length) <= max_span_bytes
-            })
+            })?;
+            put(&parts);
+            Some(())
         });
         tools.end();
-        bytes
+        done
     }
 
     fn link_straight(&self, span: &Straight) -> PromptLink {

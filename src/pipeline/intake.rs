@@ -1,73 +1,204 @@
 //! What came in is encoded, compressed where it may have to wait, and written to the spool, before it is queued.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
+use super::batch::Left;
 use super::disk::Disk;
 use super::encode::EncodeError;
-use super::inbox::Raw;
+use super::inbox::{Block, Raw};
 use super::ledger::DropReason;
+use super::lines::{Buffers, Lines};
 use super::shared::Shared;
 use super::unit::Queued;
 use super::waiting::tidy;
 use crate::diagnostics::warn_once;
-use crate::held::Held;
-use crate::settings::Settings;
+use crate::held::{Held, Line};
+use crate::settings::{Batch, Settings};
 
 /// With a spool, the first spans of a block are on disk before the last ones are encoded.
 const WRITTEN_AT_ONCE: usize = 32;
 
-/// Encodes a block of what came in. Says whether there was one.
-pub fn encode_some(shared: &Shared, settings: &Settings, disk: &mut Disk) -> bool {
-    tidy(shared);
-    let (block, waits) = {
-        let mut state = shared.state.lock();
-        let Some(block) = state.take_inbox() else { return false };
-        (block, state.waits())
-    };
-    let mut encoded: Vec<Queued> = Vec::with_capacity(block.spans.len());
-    let mut before = 0;
-    let mut written = 0;
-    for (at, span) in block.spans.iter().enumerate() {
-        if let Some(span_encoded) = encode(shared, settings, span, block.bytes(span)) {
-            before += span.at.len();
-            encoded.push(span_encoded);
-        }
-        if encoded.len() - written >= WRITTEN_AT_ONCE || at + 1 == block.spans.len() {
-            let new = encoded.iter_mut().skip(written);
-            disk.write(&shared.packer, waits, new);
-            written = encoded.len();
-        }
-    }
-    if waits {
-        encoded.iter_mut().for_each(|span| shared.packer.pack(&mut span.held));
-    }
-    let mut state = shared.state.lock();
-    state.ready(encoded, before);
-    if waits {
-        state.are_packed();
-    }
-    let unneeded = state.give_back(block);
-    drop(state);
-    drop(unneeded);
-    true
+/// Encodes what came in. Spans that go in one batch lie together: they are queued when it is full, or has to go.
+#[derive(Default)]
+pub struct Intake {
+    lines: Lines,
+    /// The spans of these lines.
+    written: Vec<Written>,
+    /// The length that they had in the inbox.
+    before: usize,
+    /// What the batch takes yet in which they will go.
+    left: Left,
 }
 
-fn encode(shared: &Shared, settings: &Settings, raw: &Raw, bytes: &[u8]) -> Option<Queued> {
-    // A bug of ours costs this span, and not all that came in with it.
-    let outcome = catch_unwind(AssertUnwindSafe(|| shared.encoder.encode(bytes, settings.max_span_bytes)));
-    match outcome.unwrap_or(Err(EncodeError::Bug)) {
-        Ok(encoded) => {
-            let (seq, since) = (raw.seq, raw.since);
-            Some(Queued { seq, since, held: Held::plain(encoded), spooled: None })
+struct Written {
+    seq: u64,
+    since: Instant,
+    at: Range<usize>,
+}
+
+/// Where a span was written.
+enum Place {
+    Line(Range<usize>),
+    /// It does not fit there any more.
+    Apart(Vec<u8>),
+}
+
+impl Intake {
+    /// Encodes a block of what came in. Says whether there was something to do.
+    pub fn encode_some(&mut self, shared: &Shared, settings: &Settings, disk: &mut Disk) -> bool {
+        tidy(shared);
+        let (block, waits) = {
+            let mut state = shared.state.lock();
+            if self.written.is_empty() {
+                self.left = state.left_in_batch(&settings.batch);
+            }
+            (state.take_inbox(), state.waits())
+        };
+        let came = block.is_some();
+        let mut queue = Queue { shared, settings, disk, waits };
+        if let Some(block) = block {
+            self.encode_block(&block, &mut queue);
+            let unneeded = shared.state.lock().give_back(block);
+            drop(unneeded);
         }
-        Err(error) => {
-            let reason = match &error {
-                EncodeError::TooLarge => DropReason::TooLarge,
-                EncodeError::Unreadable(_) | EncodeError::Bug => DropReason::Rejected,
-            };
-            shared.state.lock().give_up_raw(raw, reason);
-            warn_once(&format!("A span could not be written and was dropped: {error}"));
-            None
+        let goes = self.goes(&queue);
+        if goes {
+            self.queue(&mut queue, false);
         }
+        came || goes
+    }
+
+    /// Queues what is written, whether it fills a batch or not.
+    pub fn queue_all(&mut self, shared: &Shared, settings: &Settings, disk: &mut Disk) {
+        let waits = shared.state.lock().waits();
+        self.queue(&mut Queue { shared, settings, disk, waits }, false);
+    }
+
+    /// When what is written has to go, though it fills no batch.
+    pub fn due(&self, batch: &Batch) -> Option<Instant> {
+        self.written.first().map(|oldest| oldest.since + batch.max_delay)
+    }
+
+    fn goes(&self, queue: &Queue) -> bool {
+        let (Some(oldest), Some(due)) = (self.written.first(), self.due(&queue.settings.batch)) else {
+            return false;
+        };
+        let in_batches = || {
+            let Settings { traces, transport, .. } = queue.settings;
+            queue.shared.http.negotiation.form(&traces.url, transport).ndjson
+        };
+        let state = queue.shared.state.lock();
+        let has_to = oldest.seq < state.due || due <= Instant::now();
+        queue.waits || queue.disk.is_there() || has_to && state.inbox.is_empty() || !in_batches()
+    }
+
+    fn encode_block(&mut self, block: &Block, queue: &mut Queue) {
+        for span in &block.spans {
+            match self.encode(queue.shared, queue.settings, span, block.bytes(span)) {
+                Some(Place::Line(at)) => self.note(span, at),
+                Some(Place::Apart(bytes)) => {
+                    self.queue(queue, true);
+                    self.begin(queue, span, bytes);
+                }
+                None => {}
+            }
+            let is_full = self.left.is_none();
+            if is_full || queue.disk.is_there() && self.written.len() >= WRITTEN_AT_ONCE {
+                self.queue(queue, is_full);
+            }
+        }
+    }
+
+    /// The memory that lines are written to.
+    pub fn buffers(&self) -> &Buffers {
+        self.lines.buffers()
+    }
+
+    fn encode(&mut self, shared: &Shared, settings: &Settings, raw: &Raw, bytes: &[u8]) -> Option<Place> {
+        let (lines, left) = (&mut self.lines, &self.left);
+        let mut place = None;
+        let mut put = |parts: &[&[u8]]| {
+            let len = parts.iter().map(|part| part.len()).sum();
+            let at = if left.takes(len) { lines.put(parts) } else { None };
+            place = Some(at.map_or_else(|| Place::Apart(parts.concat()), Place::Line));
+        };
+        // A bug of ours costs this span, and not all that came in with it.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            shared.encoder.encode_into(bytes, settings.max_span_bytes, &mut put)
+        }));
+        match outcome.unwrap_or(Err(EncodeError::Bug)) {
+            Ok(()) => place,
+            Err(error) => {
+                let reason = match &error {
+                    EncodeError::TooLarge => DropReason::TooLarge,
+                    EncodeError::Unreadable(_) | EncodeError::Bug => DropReason::Rejected,
+                };
+                shared.state.lock().give_up_raw(raw, reason);
+                warn_once(&format!("A span could not be written and was dropped: {error}"));
+                None
+            }
+        }
+    }
+
+    fn note(&mut self, raw: &Raw, at: Range<usize>) {
+        self.left.take(at.len());
+        self.before += raw.at.len();
+        self.written.push(Written { seq: raw.seq, since: raw.since, at });
+    }
+
+    /// The first of the next lines. A span that is longer than all of them may be stands alone.
+    fn begin(&mut self, queue: &mut Queue, raw: &Raw, bytes: Vec<u8>) {
+        match self.lines.put(&[&bytes]) {
+            Some(at) => self.note(raw, at),
+            None => {
+                let span = Queued { seq: raw.seq, since: raw.since, held: Held::plain(bytes), spooled: None };
+                self.left = queue.put(vec![span], raw.at.len(), false);
+            }
+        }
+    }
+
+    /// Queues what is written, which may be a full batch.
+    fn queue(&mut self, queue: &mut Queue, full: bool) {
+        if self.written.is_empty() {
+            return;
+        }
+        let lines = self.lines.take();
+        let queued = |Written { seq, since, at }| {
+            let held = Held::Plain(Line::among(&lines, at));
+            Queued { seq, since, held, spooled: None }
+        };
+        let spans = self.written.drain(..).map(queued).collect();
+        self.left = queue.put(spans, std::mem::take(&mut self.before), full);
+    }
+}
+
+/// Where encoded spans go.
+struct Queue<'r> {
+    shared: &'r Shared,
+    settings: &'r Settings,
+    disk: &'r mut Disk,
+    /// Whether they have to wait there.
+    waits: bool,
+}
+
+impl Queue<'_> {
+    /// `before` is the length that they had in the inbox. Gives what the batch takes yet in which the next ones will go.
+    fn put(&mut self, mut spans: Vec<Queued>, before: usize, full: bool) -> Left {
+        let Queue { shared, settings, disk, waits } = self;
+        disk.write(&shared.packer, *waits, spans.iter_mut());
+        if *waits {
+            spans.iter_mut().for_each(|span| shared.packer.pack(&mut span.held));
+        }
+        let mut state = shared.state.lock();
+        state.ready(spans, before);
+        if *waits {
+            state.are_packed();
+        }
+        if full {
+            state.are_full();
+        }
+        state.left_in_batch(&settings.batch)
     }
 }

@@ -14,6 +14,7 @@ mod flush;
 mod inbox;
 mod intake;
 mod ledger;
+mod lines;
 mod outcome;
 mod queue;
 mod shared;

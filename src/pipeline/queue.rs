@@ -51,6 +51,8 @@ pub struct State {
     next_seq: u64,
     /// Ready spans numbered below this go without waiting for a batch to fill.
     pub(super) due: u64,
+    /// Those numbered below this fill batches.
+    pub(super) full_below: u64,
     /// Bytes on the wire of the ready spans.
     pub(super) ready_bytes: usize,
     /// All bytes held, in flight included, but for messages that spans share.
@@ -90,6 +92,7 @@ impl State {
             prepared: VecDeque::new(),
             next_seq: 0,
             due: 0,
+            full_below: 0,
             ready_bytes: 0,
             held_bytes: 0,
             raw_bytes: 0,

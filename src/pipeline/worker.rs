@@ -8,7 +8,6 @@ use parking_lot::{Mutex, RwLock};
 use super::disk::Disk;
 use super::encode::Encoder;
 use super::flush::FlushResult;
-use super::intake::encode_some;
 use super::ledger::{DropReason, Place, Stats};
 use super::outcome::Parts;
 use super::queue::State;
@@ -49,6 +48,7 @@ impl Pipeline {
             settings: RwLock::new(settings),
             http,
             encoder,
+            intake: Mutex::default(),
             bodies: Mutex::default(),
         });
         runtime.spawn(keep_running(Arc::clone(&shared)));
@@ -150,9 +150,13 @@ async fn run(shared: Arc<Shared>) {
     let mut tidied = Instant::now();
     loop {
         let settings = Arc::clone(&shared.settings.read());
-        disk.follow(&shared, &settings);
+        if !disk.follows(&settings) {
+            // A spool must know of all that it does not have.
+            shared.intake.lock().queue_all(&shared, &settings, &mut disk);
+            disk.follow(&shared, &settings);
+        }
         let mut came = false;
-        while encode_some(&shared, &settings, &mut disk) {
+        while shared.intake.lock().encode_some(&shared, &settings, &mut disk) {
             came = true;
             disk.keep_up(&shared, &settings);
             send_due(&shared);
@@ -168,11 +172,16 @@ async fn run(shared: Arc<Shared>) {
             tidied = now;
             let unneeded = shared.state.lock().inbox.unneeded();
             drop(unneeded);
+            shared.intake.lock().buffers().free_unneeded();
         }
+        let (written, keeps_many) = {
+            let intake = shared.intake.lock();
+            (intake.due(&settings.batch), intake.buffers().keeps_many())
+        };
         let (due, rested, tidy, more) = {
             let state = shared.state.lock();
             let due = state.next_wake(&settings.batch, settings.transport.max_concurrent);
-            let tidy = state.inbox.keeps_many().then(|| tidied + KEEP_MEMORY);
+            let tidy = (keeps_many || state.inbox.keeps_many()).then(|| tidied + KEEP_MEMORY);
             // Then spans may come back from the disk.
             (due, state.resting_until(now).filter(|_| disk.has_waiting()), tidy, !state.inbox.is_empty())
         };
@@ -180,7 +189,7 @@ async fn run(shared: Arc<Shared>) {
             shared.wake.stay_awake();
             continue;
         }
-        let next = [due, rested, tidy, disk.next_look(), nap.then(|| now + NAP)].into_iter().flatten().min();
+        let next = [due, written, rested, tidy, disk.next_look(), nap.then(|| now + NAP)].into_iter().flatten().min();
         shared.wake.rest_until(next.unwrap_or(now + IDLE)).await;
     }
 }

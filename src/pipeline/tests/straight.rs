@@ -309,7 +309,7 @@ fn what_the_shim_writes_is_written_in_one_pass() {
         span("agent", json!({"request": messages, "link_texts": ["x"], "prompt": {"prompt_key": "k"}})),
         span("agent", json!({"response": {"toolResults": messages, "steps": [{"toolResults": messages}]}})),
     ] {
-        assert!(ENCODER.encode_straight(&envelope, 1 << 20).is_some());
+        assert!(ENCODER.encode_straight(&envelope, 1 << 20, &mut |_| {}).is_some());
         is_written_the_same(&envelope, 1 << 20);
     }
 }

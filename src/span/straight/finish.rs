@@ -8,7 +8,7 @@ use crate::wire::fallom::PromptLink;
 const END: &[u8] = b"}}";
 
 impl Tools {
-    /// The span's bytes, with the prompt that it used; `None` if they are too many.
+    /// The parts of the span, with the prompt that it used; `None` if they are too long.
     ///
     /// `fits` is asked with their number, and how many of them belong to the names of the content.
     pub fn finish(
@@ -16,7 +16,7 @@ impl Tools {
         span: &Straight,
         prompt: &PromptLink,
         fits: impl FnOnce(usize, usize) -> bool,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<[&[u8]; 10]> {
         let at = self.room.at();
         if *prompt != PromptLink::default() {
             put_prompt(&mut self.room, prompt)?;
@@ -26,7 +26,7 @@ impl Tools {
         let between =
             if second.is_empty() { 0..0 } else { first.end.min(second.end)..first.start.max(second.start) };
         let between = if first.is_empty() { 0..0 } else { between };
-        let parts = [
+        let [a, b, c, d, e, f, g, h, i] = [
             0..span.head,
             at..self.room.at(),
             span.head..before,
@@ -38,14 +38,8 @@ impl Tools {
             second,
         ]
         .map(|part| self.room.get(part));
-        let len = parts.iter().map(|part| part.len()).sum::<usize>() + END.len();
-        if !fits(len, span.names) {
-            return None;
-        }
-        let mut out = Vec::with_capacity(len);
-        parts.iter().filter(|part| !part.is_empty()).for_each(|part| out.extend_from_slice(part));
-        out.extend_from_slice(END);
-        Some(out)
+        let parts = [a, b, c, d, e, f, g, h, i, END];
+        fits(parts.iter().map(|part| part.len()).sum(), span.names).then_some(parts)
     }
 }
 

@@ -1,0 +1,94 @@
+//! Memory that is written from its beginning on, and used again: pages that are fresh cost more time than what is copied
+//! there.
+
+use std::ops::Range;
+
+use crate::pages::Pages;
+
+/// Bytes of a new buffer whose pages are fetched in one go.
+const FETCHED: usize = 32 * 1024;
+
+pub struct Buffer {
+    pages: Pages,
+    used: usize,
+    /// Bytes whose pages are there.
+    fetched: usize,
+}
+
+impl Buffer {
+    /// An empty one that takes so many bytes.
+    pub fn new(len: usize) -> Self {
+        Buffer { pages: Pages::new(len), used: 0, fetched: 0 }
+    }
+
+    /// The most that it takes.
+    pub fn capacity(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// What it takes yet.
+    pub fn room(&self) -> usize {
+        self.pages.len() - self.used
+    }
+
+    /// Writes the parts behind what it holds, and gives where they stand together; `None` if there is no room.
+    pub fn put(&mut self, parts: &[&[u8]]) -> Option<Range<usize>> {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        let at = self.used..self.used.checked_add(len)?;
+        if at.end > self.pages.len() {
+            return None;
+        }
+        self.fetch(at.end);
+        let mut place = self.pages.get_mut(at.clone())?;
+        for part in parts {
+            let (here, behind) = place.split_at_mut_checked(part.len())?;
+            here.copy_from_slice(part);
+            place = behind;
+        }
+        self.used = at.end;
+        Some(at)
+    }
+
+    /// The pages up to there will be written to.
+    fn fetch(&mut self, end: usize) {
+        if end > self.fetched {
+            let end = end.next_multiple_of(FETCHED).min(self.pages.len());
+            self.pages.fetch(self.fetched..end);
+            self.fetched = end;
+        }
+    }
+
+    /// Whether what it holds is most of the memory that it takes.
+    pub fn is_well_used(&self) -> bool {
+        self.used >= self.fetched / 4 * 3
+    }
+
+    /// Takes back what was written behind so many bytes.
+    pub fn truncate(&mut self, used: usize) {
+        self.used = self.used.min(used);
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    /// What was written.
+    fn as_ref(&self) -> &[u8] {
+        self.pages.get(..self.used).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_stand_one_behind_the_other_and_what_has_no_room_leaves_all_as_it_was() {
+        let mut buffer = Buffer::new(100_000);
+        assert_eq!(buffer.put(&[b"ab", b"", b"c"]), Some(0..3));
+        assert_eq!(buffer.put(&[&[7; 90_000]]), Some(3..90_003));
+        assert!(buffer.is_well_used());
+        assert_eq!((buffer.put(&[&[8; 9_000], &[8; 998]]), buffer.room()), (None, 9_997));
+        assert_eq!((buffer.as_ref().len(), &buffer.as_ref()[..4]), (90_003, &b"abc\x07"[..]));
+        buffer.truncate(0);
+        assert_eq!((buffer.put(&[b"d"]), buffer.as_ref(), buffer.is_well_used()), (Some(0..1), &b"d"[..], false));
+    }
+}

@@ -1,0 +1,98 @@
+//! Encoded spans one behind the other, as the lines of a body: a batch of them goes as it stands, without a copy.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::buffer::Buffer;
+use crate::held::LINE_FEED;
+use crate::pool::Pool;
+
+/// Bytes that spans have together; a longer one has memory of its own. Tests fill more than one with little.
+const BUFFER: usize = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
+
+/// The buffers that are written into again when the last of their spans is gone.
+#[derive(Clone, Default)]
+pub struct Buffers(Arc<Mutex<Pool<Buffer>>>);
+
+/// The lines that are being written.
+#[derive(Default)]
+pub struct Lines {
+    buffers: Buffers,
+    buffer: Option<Buffer>,
+}
+
+/// Goes back when nobody needs its lines any more.
+struct Lent {
+    /// There till it is dropped.
+    buffer: Option<Buffer>,
+    buffers: Buffers,
+}
+
+impl Lines {
+    /// Writes a line behind those that are there, and gives where it stands; `None` if there is no room.
+    pub fn put(&mut self, parts: &[&[u8]]) -> Option<Range<usize>> {
+        let buffer = self.buffer.get_or_insert_with(|| self.buffers.take());
+        let before = buffer.as_ref().len();
+        if before > 0 {
+            buffer.put(&[LINE_FEED])?;
+        }
+        buffer.put(parts).or_else(|| {
+            buffer.truncate(before);
+            None
+        })
+    }
+
+    /// All lines, of which none is left here.
+    pub fn take(&mut self) -> Bytes {
+        let Some(mut buffer) = self.buffer.take() else { return Bytes::new() };
+        if buffer.is_well_used() {
+            let buffers = self.buffers.clone();
+            return Bytes::from_owner(Lent { buffer: Some(buffer), buffers });
+        }
+        // Few spans must not hold a whole one while they wait.
+        let lines = Bytes::copy_from_slice(buffer.as_ref());
+        buffer.truncate(0);
+        self.buffer = Some(buffer);
+        lines
+    }
+
+    pub fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+}
+
+impl Buffers {
+    fn take(&self) -> Buffer {
+        let spare = self.0.lock().take();
+        spare.unwrap_or_else(|| Buffer::new(BUFFER))
+    }
+
+    /// Whether more are kept than should be for long.
+    pub fn keeps_many(&self) -> bool {
+        self.0.lock().keeps_many()
+    }
+
+    /// Frees those that were not needed since the last call, but for a few.
+    pub fn free_unneeded(&self) {
+        let unneeded = self.0.lock().unneeded();
+        drop(unneeded);
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.as_ref().map(Buffer::as_ref).unwrap_or_default()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(mut buffer) = self.buffer.take() else { return };
+        buffer.truncate(0);
+        let unneeded = self.buffers.0.lock().give_back(buffer);
+        drop(unneeded);
+    }
+}
