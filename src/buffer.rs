@@ -89,6 +89,9 @@ mod tests {
         assert_eq!((buffer.put(&[&[8; 9_000], &[8; 998]]), buffer.room()), (None, 9_997));
         assert_eq!((buffer.as_ref().len(), &buffer.as_ref()[..4]), (90_003, &b"abc\x07"[..]));
         buffer.truncate(0);
-        assert_eq!((buffer.put(&[b"d"]), buffer.as_ref(), buffer.is_well_used()), (Some(0..1), &b"d"[..], false));
+        assert_eq!(
+            (buffer.put(&[b"d"]), buffer.as_ref(), buffer.is_well_used()),
+            (Some(0..1), &b"d"[..], false)
+        );
     }
 }

@@ -69,7 +69,7 @@ fn stands_alone(file: &[u8], span: &SpanAt) {
 fn is_a_span_or_refused(payload: &[u8], span: &SpanAt) {
     let plain_len = span.plain_len as usize;
     if let Some(held) = span.packed.then(|| Held::from_frame(payload.to_vec().into(), plain_len)).flatten() {
-        assert_eq!((&held.bytes()[..], held.wire_len(), held.wire().len()), (payload, plain_len, plain_len));
+        assert_eq!((held.bytes(), held.wire_len(), held.wire().len()), (payload, plain_len, plain_len));
     }
 }
 

@@ -199,6 +199,10 @@ impl Queue<'_> {
         if full {
             state.are_full();
         }
+        if state.unauthorized {
+            // The key was refused while they were encoded.
+            state.drop_queue(DropReason::Unauthorized);
+        }
         state.left_in_batch(&settings.batch)
     }
 }

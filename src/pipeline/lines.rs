@@ -96,3 +96,31 @@ impl Drop for Lent {
         drop(unneeded);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_written_to_again_when_the_last_of_its_lines_is_gone() {
+        let mut lines = Lines::default();
+        let [first, second] = [1, 2].map(|byte| lines.put(&[&[byte; 1000], &[byte; 900]]).unwrap());
+        assert_eq!((second.start, lines.put(&[&[3; 300]])), (first.end + LINE_FEED.len(), None));
+        let all = lines.take();
+        assert_eq!(all.len(), second.end);
+        let line = all.slice(second);
+        drop(all);
+        assert!(lines.buffers.0.lock().take().is_none());
+        drop(line);
+        assert!(lines.buffers.0.lock().take().is_some());
+    }
+
+    #[test]
+    fn a_few_lines_hold_no_buffer() {
+        let mut lines = Lines::default();
+        lines.put(&[b"a"]).unwrap();
+        lines.put(&[b"b"]).unwrap();
+        assert_eq!(&lines.take()[..], b"a\nb");
+        assert_eq!((lines.buffer.is_some(), lines.take().len()), (true, 0));
+    }
+}

@@ -1,5 +1,6 @@
 mod encoding;
 mod flush;
+mod intake;
 mod ledger;
 mod straight;
 mod waiting;

@@ -189,7 +189,10 @@ async fn run(shared: Arc<Shared>) {
             shared.wake.stay_awake();
             continue;
         }
-        let next = [due, written, rested, tidy, disk.next_look(), nap.then(|| now + NAP)].into_iter().flatten().min();
+        let next = [due, written, rested, tidy, disk.next_look(), nap.then(|| now + NAP)]
+            .into_iter()
+            .flatten()
+            .min();
         shared.wake.rest_until(next.unwrap_or(now + IDLE)).await;
     }
 }

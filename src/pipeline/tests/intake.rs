@@ -1,0 +1,194 @@
+//! Encoded spans stay in their order and go in full batches, as they lie in memory, whatever comes in when.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::held::Packer;
+use crate::linking::Linking;
+use crate::pipeline::Encoder;
+use crate::pipeline::body::Bodies;
+use crate::pipeline::disk::Disk;
+use crate::pipeline::queue::State;
+use crate::pipeline::shared::Shared;
+use crate::pipeline::unit::Unit;
+use crate::pipeline::wake::Wake;
+use crate::settings::{Environment, Settings};
+use crate::span::writer;
+use crate::transport::{Encoding, Form, Http};
+
+const NDJSON: Form = Form { ndjson: true, encoding: Encoding::Identity };
+const MAX_SPANS: usize = 5;
+const MAX_BYTES: usize = 4000;
+const LONG: Duration = Duration::from_secs(60);
+
+/// A span whose content is a text of this length.
+fn envelope(length: usize) -> Vec<u8> {
+    writer::envelope(&json!({
+        "session": {"config_key": "c", "session_id": "s"}, "trace_id": "t", "span_id": "p", "name": "n", "kind": "llm",
+        "start_ms": 0, "end_ms": 7, "status": "OK", "request": "x".repeat(length),
+    }))
+}
+
+struct Desk {
+    shared: Shared,
+    settings: Arc<Settings>,
+    disk: Disk,
+    /// The bytes of all spans that came in.
+    came: Vec<Vec<u8>>,
+    sent: usize,
+}
+
+impl Desk {
+    fn new(format: &str, max_delay: Duration) -> Self {
+        let options = json!({
+            "apiKey": "k", "transport": {"format": format, "compression": "none"},
+            "batch": {"maxSpans": MAX_SPANS, "maxBytes": MAX_BYTES, "maxDelayMs": max_delay.as_millis() as u64},
+        });
+        let settings =
+            Arc::new(Settings::from_options(&options.to_string(), &Environment::from_json("{}")).unwrap());
+        let state = State::new(1 << 30);
+        let shared = Shared {
+            packer: Packer::new(state.messages()),
+            state: Mutex::new(state),
+            wake: Wake::default(),
+            settings: RwLock::new(Arc::clone(&settings)),
+            http: Arc::new(Http::new(None)),
+            encoder: Encoder::new(Arc::new(Linking::default())),
+            intake: Mutex::default(),
+            bodies: Mutex::default(),
+        };
+        Desk { shared, settings, disk: Disk::default(), came: Vec::new(), sent: 0 }
+    }
+
+    fn record(&mut self, length: usize) {
+        let envelope = envelope(length);
+        self.came.push(self.shared.encoder.encode(&envelope, usize::MAX).unwrap());
+        let mut state = self.shared.state.lock();
+        state.stats.start();
+        state.push(&envelope);
+    }
+
+    fn encode(&mut self) {
+        while self.shared.intake.lock().encode_some(&self.shared, &self.settings, &mut self.disk) {}
+    }
+
+    fn flush(&mut self) {
+        self.shared.state.lock().hurry(Instant::now());
+        self.encode();
+    }
+
+    /// The next request that is due, which must hold the next spans in their order. Says whether they lay together.
+    fn send(&mut self) -> Option<(Unit, bool)> {
+        let unit =
+            self.shared.state.lock().next_unit(Instant::now(), &self.settings.batch, 1 << 20, NDJSON)?;
+        let expected = &self.came[self.sent..self.sent + unit.spans.len()];
+        self.sent += unit.spans.len();
+        let (body, _) = Bodies::default().of(&unit.spans, Encoding::Identity);
+        assert!(body == expected.join(&b'\n'), "{} spans, {} bytes", unit.spans.len(), body.len());
+        let spans = unit.spans.iter().map(|span| span.held.bytes().as_ptr());
+        let together = spans.eq(expected.iter().scan(body.as_ptr(), |at, span| {
+            let here = *at;
+            *at = at.wrapping_add(span.len() + 1);
+            Some(here)
+        }));
+        Some((unit, together))
+    }
+
+    fn units(&mut self) -> Vec<(usize, bool)> {
+        std::iter::from_fn(|| self.send()).map(|(unit, together)| (unit.spans.len(), together)).collect()
+    }
+}
+
+proptest! {
+    #[test]
+    fn each_span_goes_once_in_its_order_within_the_limits_of_a_batch(
+        events in prop::collection::vec((0..4u8, prop_oneof![9 => 0..1500usize, 1 => 1500..9000usize]), 1..60),
+        format in prop::sample::select(&["ndjson", "single"][..]),
+    ) {
+        let mut desk = Desk::new(format, LONG);
+        let mut units = Vec::new();
+        for (event, length) in events {
+            match event {
+                0 => desk.encode(),
+                1 => desk.flush(),
+                _ => desk.record(length),
+            }
+            units.extend(std::iter::from_fn(|| desk.send()));
+        }
+        desk.flush();
+        units.extend(std::iter::from_fn(|| desk.send()));
+        prop_assert_eq!(desk.sent, desk.came.len());
+        for (unit, _) in units {
+            let bytes: usize = unit.spans.iter().map(|span| span.held.wire_len() + 1).sum();
+            prop_assert!(unit.spans.len() == 1 || unit.spans.len() <= MAX_SPANS && bytes <= MAX_BYTES);
+        }
+    }
+}
+
+#[test]
+fn batches_that_fill_while_spans_trickle_in_go_at_once_and_without_a_copy() {
+    let mut desk = Desk::new("ndjson", LONG);
+    for _ in 0..3 * MAX_SPANS {
+        desk.record(10);
+        desk.encode();
+    }
+    assert_eq!(desk.units(), [(MAX_SPANS, true); 3]);
+    for _ in 0..10 {
+        desk.record(800);
+        desk.encode();
+    }
+    let wire_len = desk.came.last().unwrap().len() + 1;
+    let most = MAX_BYTES / wire_len;
+    assert_eq!(desk.units(), vec![(most, true); 9 / most]);
+}
+
+#[test]
+fn what_fills_no_batch_goes_when_it_is_old_enough_or_somebody_waits() {
+    let mut desk = Desk::new("ndjson", LONG);
+    desk.record(10);
+    desk.record(10);
+    desk.encode();
+    assert_eq!(desk.units(), []);
+    let due = desk.shared.intake.lock().due(&desk.settings.batch).expect("it must be looked at again");
+    assert!(due > Instant::now() && due <= Instant::now() + LONG);
+    desk.flush();
+    assert_eq!((desk.units(), desk.shared.intake.lock().due(&desk.settings.batch)), (vec![(2, true)], None));
+
+    let mut desk = Desk::new("ndjson", Duration::ZERO);
+    desk.record(10);
+    desk.encode();
+    assert_eq!(desk.units(), [(1, true)]);
+}
+
+#[test]
+fn a_span_longer_than_all_lines_stands_alone_between_the_others() {
+    let mut desk = Desk::new("ndjson", LONG);
+    for length in [10, 10_000, 10, 10_000, 10_000] {
+        desk.record(length);
+    }
+    desk.flush();
+    assert_eq!(desk.units(), [(1, true); 5]);
+}
+
+#[test]
+fn where_spans_go_one_by_one_none_waits_for_others() {
+    let mut desk = Desk::new("single", LONG);
+    desk.record(10);
+    desk.encode();
+    assert_eq!(desk.shared.state.lock().ready.len(), 1);
+}
+
+#[test]
+fn spans_that_were_encoded_when_the_key_was_refused_are_dropped_with_the_others() {
+    let mut desk = Desk::new("ndjson", LONG);
+    desk.record(10);
+    desk.encode();
+    desk.shared.state.lock().unauthorized = true;
+    desk.flush();
+    assert_eq!(desk.units(), []);
+    assert_eq!(desk.shared.state.lock().stats.dropped.unauthorized, 1);
+}
