@@ -7,8 +7,8 @@ use super::unit::{Queued, Unit};
 use crate::settings::Batch;
 use crate::transport::Form;
 
-/// With more spans than fill so many batches, it is not looked at where these end.
-const MOST_LOOKED_AT: usize = 4;
+/// Of more ready spans it is not looked at where their batches end: that is done under the lock.
+const MOST_LOOKED_AT: usize = 1024;
 
 /// What a batch takes yet.
 #[derive(Default)]
@@ -18,8 +18,9 @@ pub struct Left {
 }
 
 impl Left {
-    fn of(most_spans: usize, batch: &Batch) -> Self {
-        Left { spans: most_spans, bytes: batch.max_bytes }
+    /// Of an empty one.
+    pub fn whole(batch: &Batch) -> Self {
+        Left { spans: batch.max_spans, bytes: batch.max_bytes }
     }
 
     /// Whether it takes another span of this length. An empty one takes any.
@@ -29,7 +30,7 @@ impl Left {
 
     /// Whether it takes none, however short.
     pub fn is_none(&self) -> bool {
-        self.spans == 0
+        self.spans == 0 || self.bytes == 0
     }
 
     /// The line feed counts, too.
@@ -106,9 +107,8 @@ impl State {
             // More is on its way that may go with it.
             return None;
         }
-        let most_spans = if form.ndjson { batch.max_spans } else { 1 };
         let mut spans = Vec::new();
-        let mut left = Left::of(most_spans, batch);
+        let mut left = if form.ndjson { Left::whole(batch) } else { Left::default() };
         while let Some(next) = self.ready.front() {
             let wire_len = next.held.wire_len();
             if next.seq >= self.due || !spans.is_empty() && !left.takes(wire_len) {
@@ -126,7 +126,7 @@ impl State {
         if self.ready.len() < batch.max_spans && self.ready_bytes < batch.max_bytes {
             return self.ready.front().filter(|span| span.seq < self.full_below).map(|_| self.full_below);
         }
-        let mut left = Left::of(batch.max_spans, batch);
+        let mut left = Left::whole(batch);
         for (count, span) in self.ready.iter().enumerate() {
             let wire_len = span.held.wire_len();
             if count > 0 && !left.takes(wire_len) {
@@ -144,17 +144,17 @@ impl State {
 
     /// What the last batch of the ready spans takes yet.
     pub fn left_in_batch(&self, batch: &Batch) -> Left {
-        let mut left = Left::of(batch.max_spans, batch);
+        let mut left = Left::whole(batch);
         if self.ready.back().is_some_and(|span| span.seq < self.full_below) {
             return left;
         }
-        if self.ready.len() / MOST_LOOKED_AT > batch.max_spans {
+        if self.ready.len() > MOST_LOOKED_AT {
             return left;
         }
         for span in &self.ready {
             let wire_len = span.held.wire_len();
             if !left.takes(wire_len) {
-                left = Left::of(batch.max_spans, batch);
+                left = Left::whole(batch);
             }
             left.take(wire_len);
         }

@@ -20,12 +20,17 @@ use crate::settings::{Batch, Settings};
 /// With a spool, the first spans of a block are on disk before the last ones are encoded.
 const WRITTEN_AT_ONCE: usize = 32;
 
+/// When more than this share of the queue is written, it is queued: what is held can be packed there, or make room.
+const MOST_WRITTEN: usize = 8;
+
 /// Encodes what came in. Spans that go in one batch lie together: they are queued when it is full, or has to go.
 #[derive(Default)]
 pub struct Intake {
     lines: Lines,
     /// The spans of these lines.
     written: Vec<Written>,
+    /// Their length.
+    bytes: usize,
     /// The length that they had in the inbox.
     before: usize,
     /// What the batch takes yet in which they will go.
@@ -49,15 +54,15 @@ impl Intake {
     /// Encodes a block of what came in. Says whether there was something to do.
     pub fn encode_some(&mut self, shared: &Shared, settings: &Settings, disk: &mut Disk) -> bool {
         tidy(shared);
-        let (block, waits) = {
+        let block = {
             let mut state = shared.state.lock();
             if self.written.is_empty() {
                 self.left = state.left_in_batch(&settings.batch);
             }
-            (state.take_inbox(), state.waits())
+            state.take_inbox()
         };
         let came = block.is_some();
-        let mut queue = Queue { shared, settings, disk, waits };
+        let mut queue = Queue { shared, settings, disk };
         if let Some(block) = block {
             self.encode_block(&block, &mut queue);
             let unneeded = shared.state.lock().give_back(block);
@@ -72,8 +77,7 @@ impl Intake {
 
     /// Queues what is written, whether it fills a batch or not.
     pub fn queue_all(&mut self, shared: &Shared, settings: &Settings, disk: &mut Disk) {
-        let waits = shared.state.lock().waits();
-        self.queue(&mut Queue { shared, settings, disk, waits }, false);
+        self.queue(&mut Queue { shared, settings, disk }, false);
     }
 
     /// When what is written has to go, though it fills no batch.
@@ -91,7 +95,7 @@ impl Intake {
         };
         let state = queue.shared.state.lock();
         let has_to = oldest.seq < state.due || due <= Instant::now();
-        queue.waits || queue.disk.is_there() || has_to && state.inbox.is_empty() || !in_batches()
+        state.waits() || queue.disk.is_there() || has_to && state.inbox.is_empty() || !in_batches()
     }
 
     fn encode_block(&mut self, block: &Block, queue: &mut Queue) {
@@ -99,13 +103,15 @@ impl Intake {
             match self.encode(queue.shared, queue.settings, span, block.bytes(span)) {
                 Some(Place::Line(at)) => self.note(span, at),
                 Some(Place::Apart(bytes)) => {
-                    self.queue(queue, true);
+                    let is_full = !self.left.takes(bytes.len());
+                    self.queue(queue, is_full);
                     self.begin(queue, span, bytes);
                 }
                 None => {}
             }
             let is_full = self.left.is_none();
-            if is_full || queue.disk.is_there() && self.written.len() >= WRITTEN_AT_ONCE {
+            let is_much = self.bytes > queue.settings.max_queue_bytes / MOST_WRITTEN;
+            if is_full || is_much || queue.disk.is_there() && self.written.len() >= WRITTEN_AT_ONCE {
                 self.queue(queue, is_full);
             }
         }
@@ -144,12 +150,16 @@ impl Intake {
 
     fn note(&mut self, raw: &Raw, at: Range<usize>) {
         self.left.take(at.len());
+        self.bytes += at.len();
         self.before += raw.at.len();
         self.written.push(Written { seq: raw.seq, since: raw.since, at });
     }
 
     /// The first of the next lines. A span that is longer than all of them may be stands alone.
     fn begin(&mut self, queue: &mut Queue, raw: &Raw, bytes: Vec<u8>) {
+        if !self.left.takes(bytes.len()) {
+            self.left = Left::whole(&queue.settings.batch);
+        }
         match self.lines.put(&[&bytes]) {
             Some(at) => self.note(raw, at),
             None => {
@@ -165,6 +175,7 @@ impl Intake {
             return;
         }
         let lines = self.lines.take();
+        self.bytes = 0;
         let queued = |Written { seq, since, at }| {
             let held = Held::Plain(Line::among(&lines, at));
             Queued { seq, since, held, spooled: None }
@@ -179,21 +190,20 @@ struct Queue<'r> {
     shared: &'r Shared,
     settings: &'r Settings,
     disk: &'r mut Disk,
-    /// Whether they have to wait there.
-    waits: bool,
 }
 
 impl Queue<'_> {
     /// `before` is the length that they had in the inbox. Gives what the batch takes yet in which the next ones will go.
     fn put(&mut self, mut spans: Vec<Queued>, before: usize, full: bool) -> Left {
-        let Queue { shared, settings, disk, waits } = self;
-        disk.write(&shared.packer, *waits, spans.iter_mut());
-        if *waits {
+        let Queue { shared, settings, disk } = self;
+        let waits = shared.state.lock().waits();
+        disk.write(&shared.packer, waits, spans.iter_mut());
+        if waits {
             spans.iter_mut().for_each(|span| shared.packer.pack(&mut span.held));
         }
         let mut state = shared.state.lock();
         state.ready(spans, before);
-        if *waits {
+        if waits {
             state.are_packed();
         }
         if full {

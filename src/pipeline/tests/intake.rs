@@ -44,13 +44,17 @@ struct Desk {
 
 impl Desk {
     fn new(format: &str, max_delay: Duration) -> Self {
+        Self::with_batches(MAX_SPANS, MAX_BYTES, format, max_delay)
+    }
+
+    fn with_batches(max_spans: usize, max_bytes: usize, format: &str, max_delay: Duration) -> Self {
         let options = json!({
             "apiKey": "k", "transport": {"format": format, "compression": "none"},
-            "batch": {"maxSpans": MAX_SPANS, "maxBytes": MAX_BYTES, "maxDelayMs": max_delay.as_millis() as u64},
+            "batch": {"maxSpans": max_spans, "maxBytes": max_bytes, "maxDelayMs": max_delay.as_millis() as u64},
         });
         let settings =
             Arc::new(Settings::from_options(&options.to_string(), &Environment::from_json("{}")).unwrap());
-        let state = State::new(1 << 30);
+        let state = State::new(settings.max_queue_bytes);
         let shared = Shared {
             packer: Packer::new(state.messages()),
             state: Mutex::new(state),
@@ -62,6 +66,13 @@ impl Desk {
             bodies: Mutex::default(),
         };
         Desk { shared, settings, disk: Disk::default(), came: Vec::new(), sent: 0 }
+    }
+
+    /// Of so many bytes, of which the options know only larger ones.
+    fn with_queue(mut self, max_queue_bytes: usize) -> Self {
+        self.settings = Arc::new(Settings { max_queue_bytes, ..Settings::clone(&self.settings) });
+        self.shared.state.lock().set_bound(max_queue_bytes);
+        self
     }
 
     fn record(&mut self, length: usize) {
@@ -144,6 +155,58 @@ fn batches_that_fill_while_spans_trickle_in_go_at_once_and_without_a_copy() {
     let wire_len = desk.came.last().unwrap().len() + 1;
     let most = MAX_BYTES / wire_len;
     assert_eq!(desk.units(), vec![(most, true); 9 / most]);
+}
+
+#[test]
+fn a_batch_that_one_span_fills_goes_at_once() {
+    let mut desk = Desk::new("ndjson", LONG);
+    desk.record(10);
+    desk.record(MAX_BYTES - 100);
+    desk.encode();
+    assert_eq!(desk.units(), [(1, true), (1, true)]);
+}
+
+#[test]
+fn a_small_queue_holds_spans_packed_and_not_in_a_batch_in_the_making() {
+    let mut desk = Desk::with_batches(100, 1 << 20, "ndjson", LONG).with_queue(8 * 1024);
+    for _ in 0..18 {
+        desk.record(1500);
+        desk.encode();
+        assert!(desk.shared.state.lock().all_bytes() <= 8 * 1024);
+    }
+    let plain: usize = desk.came.iter().map(Vec::len).sum();
+    assert!(plain > 3 * 8 * 1024, "{plain}");
+    desk.flush();
+    desk.units();
+    assert_eq!((desk.sent, desk.shared.state.lock().stats.dropped.total), (18, 0));
+}
+
+#[test]
+fn spans_that_were_queued_before_their_batch_was_full_are_joined_by_what_fits_and_the_next_begin_another() {
+    let mut desk = Desk::new("ndjson", LONG);
+    for length in [900, 900] {
+        desk.record(length);
+        desk.encode();
+        desk.shared.intake.lock().queue_all(&desk.shared, &desk.settings, &mut desk.disk);
+    }
+    for length in [2000, 300, 300] {
+        desk.record(length);
+        desk.encode();
+    }
+    desk.flush();
+    assert_eq!(desk.units(), [(2, false), (3, true)]);
+}
+
+#[test]
+fn a_batch_that_no_buffer_holds_is_filled_all_the_same() {
+    let mut desk = Desk::with_batches(100, 3 * MAX_BYTES, "ndjson", LONG);
+    for _ in 0..30 {
+        desk.record(800);
+        desk.encode();
+    }
+    let most = 3 * MAX_BYTES / (desk.came.last().unwrap().len() + 1);
+    let filled: Vec<usize> = desk.units().into_iter().map(|(spans, _)| spans).collect();
+    assert_eq!(filled, vec![most; 29 / most]);
 }
 
 #[test]
