@@ -17,9 +17,10 @@
  */
 
 export const PEERS = {
-  none: { label: "no tracing", module: "none" },
-  kept: { label: "stringify kept", module: "none", start: "startKept" },
-  whole: { label: "stringify result", module: "none", start: "startWhole" },
+  none: { label: "no tracing", module: "none", floor: true },
+  kept: { label: "stringify kept", module: "none", start: "startKept", floor: true },
+  whole: { label: "stringify result", module: "none", start: "startWhole", floor: true },
+  copied: { label: "copied and sent", module: "copied", floor: true },
   fallom: { label: "@fallom/trace", module: "fallom" },
   opentelemetry: { label: "OpenTelemetry", module: "opentelemetry" },
   langfuse: { label: "Langfuse", module: "langfuse" },

@@ -24,15 +24,15 @@ const OFFERS = [
   },
   { by: "nothing negotiated", offer: NONE, others: OTHERS },
 ];
-/** Turns input and output into JSON text, once, and sends nothing. */
-const FLOOR = "kept";
+/** The one turns input and output into JSON text, once, and sends nothing; the other sends their texts as they are. */
+const FLOORS = ["kept", "copied"];
 const CASES = SIZES.flatMap((size) => OFFERS.map((offer) => ({ ...size, ...offer })));
 
 /** @type {import("../support/table.mjs").Row} */
 export const row = {
   letter: "c",
   title: "delivered to a loopback server",
-  columns: [FLOOR, "fallom", ...OTHERS, ...Object.keys(COMPRESSED)],
+  columns: [...FLOORS, "fallom", ...OTHERS, ...Object.keys(COMPRESSED)],
   less: false,
   async *lines({ only, rounds = ROUNDS, peers }) {
     for (const { size, by, others, ...plan } of CASES) {
@@ -56,12 +56,13 @@ export const row = {
   notes: [
     "where compression is negotiated: ours (zstd), LangSmith and PostHog by themselves, and the two with gzip asked for,",
     "which would not compress by default; else nobody compresses. Queues of the peers hold a round's spans.",
-    "stringify kept: one JSON.stringify of a span's input and output, of which nothing is sent",
+    "stringify kept: one JSON.stringify of a span's input and output, of which nothing is sent; copied and sent: their",
+    "texts copied once and written to a socket, without spans, JSON or compression",
   ],
 };
 
 async function measure(what, { bytes, spans, offer }, rounds, peers) {
-  const names = [FLOOR, "fallom", ...peers];
+  const names = [...FLOORS, "fallom", ...peers];
   const options = offer.compression ? {} : { compress: false };
   const { figures, notes } = await compete({
     row: "c",
@@ -73,7 +74,7 @@ async function measure(what, { bytes, spans, offer }, rounds, peers) {
     options,
   });
   const lost = lostOf(figures);
-  const { [FLOOR]: _, ...sending } = figures;
+  const { kept: _, copied: __, ...sending } = figures;
   return [
     {
       what: `${what}: spans per second`,

@@ -68,7 +68,7 @@ async function roundOf({ name, tell }, round, sink) {
   return { ...figure, sent: await sink.take(isFloor(name) ? 0 : figure.spans) };
 }
 
-const isFloor = (name) => PEERS[name].module === "none";
+const isFloor = (name) => PEERS[name].floor === true;
 
 /**
  * Spans that did not arrive, by contestant; floors send none.

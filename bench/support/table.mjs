@@ -35,7 +35,7 @@ import { PEERS } from "../peers/index.mjs";
 /** @param {Row} row @param {Line[]} lines */
 export function section({ letter, title, columns, less, notes = [] }, lines) {
   const shown = columns.filter((name) => lines.some(({ values }) => name in values));
-  const others = shown.filter((name) => !FLOORS.has(name) && name !== "fallom");
+  const others = shown.filter((name) => !isFloor(name) && name !== "fallom");
   const label = (name) => PEERS[name]?.label ?? OUTSIDE[name] ?? name;
   const head = [`(${letter}) ${title}`, ...shown.map(label), ...(others.length ? ["best peer : ours"] : [])];
   const body = lines.map(({ what, unit, values, lost = {} }) => [
@@ -50,8 +50,7 @@ export function section({ letter, title, columns, less, notes = [] }, lines) {
 /** Who takes part in some rows only, and is no tracer. */
 const OUTSIDE = { plain: "floor", statsig: "Statsig node-core" };
 
-/** Contestants that are no tracers. */
-const FLOORS = new Set(["none", "kept", "whole", "plain"]);
+const isFloor = (name) => name === "plain" || PEERS[name]?.floor === true;
 
 function cell(value, lost) {
   if (value === null || value === undefined) return "–";
@@ -79,7 +78,7 @@ export function beside(results) {
       `(${row}) ${what}, ${unit}`,
       ...results.map(({ rows }) => {
         const { values: here } = rows[at].lines[line];
-        const others = Object.keys(values).filter((name) => !FLOORS.has(name) && name !== "fallom");
+        const others = Object.keys(values).filter((name) => !isFloor(name) && name !== "fallom");
         return `${cell(here.fallom)}; ${ratio(here, others, less)}`;
       }),
     ]),
