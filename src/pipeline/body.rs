@@ -6,6 +6,9 @@ use super::unit::Queued;
 use crate::held::{Held, LINE_FEED, Unpacker};
 use crate::transport::{Compressor, Encoding};
 
+/// So much is compressed at once, which takes half a millisecond.
+const AT_ONCE: usize = 128 * 1024;
+
 /// Makes the bodies of requests: what is held of each span goes straight to where the body is written.
 #[derive(Default)]
 pub struct Bodies {
@@ -15,25 +18,53 @@ pub struct Bodies {
 
 impl Bodies {
     /// One object, or one a line, in this encoding; as it is if that failed, with the encoding that it then has. A single
-    /// object is a line of NDJSON, too.
-    pub fn of(&mut self, spans: &[Queued], encoding: Encoding) -> (Bytes, Encoding) {
+    /// object is a line of NDJSON, too. Now and then it waits for `give_way`: it may take long.
+    pub async fn of<W: Future>(
+        &mut self,
+        spans: &[Queued],
+        encoding: Encoding,
+        give_way: impl Fn() -> W,
+    ) -> (Bytes, Encoding) {
         let together = together(spans);
-        let length = spans.iter().map(|span| span.held.wire_len() + 1).sum::<usize>().saturating_sub(1);
-        let Bodies { compressor, unpacker } = self;
-        let mut write = |take: &mut dyn FnMut(&[u8])| match &together {
-            Some(lines) => take(lines),
-            None => write(spans, unpacker, take),
-        };
-        if let Some(body) = compressor.compress(encoding, length, &mut write) {
+        if let Some(body) = self.compressed(spans, together.as_ref(), encoding, give_way).await {
             return (body, encoding);
         }
         let body = together.unwrap_or_else(|| {
-            let mut body = Vec::with_capacity(length);
-            self::write(spans, unpacker, &mut |part| body.extend_from_slice(part));
+            let mut body = Vec::with_capacity(length(spans));
+            write(spans, &mut self.unpacker, &mut |part| body.extend_from_slice(part));
             body.into()
         });
         (body, Encoding::Identity)
     }
+
+    async fn compressed<W: Future>(
+        &mut self,
+        spans: &[Queued],
+        together: Option<&Bytes>,
+        encoding: Encoding,
+        give_way: impl Fn() -> W,
+    ) -> Option<Bytes> {
+        let mut body = self.compressor.begin(encoding, length(spans))?;
+        if let Some(lines) = together {
+            for part in lines.chunks(AT_ONCE) {
+                body.feed(part)?;
+                give_way().await;
+            }
+        } else {
+            let mut fed = Some(());
+            write(spans, &mut self.unpacker, &mut |part| fed = fed.and_then(|()| body.feed(part)));
+            fed?;
+        }
+        body.end()
+    }
+}
+
+fn length(spans: &[Queued]) -> usize {
+    spans
+        .iter()
+        .map(|span| span.held.wire_len() + LINE_FEED.len())
+        .sum::<usize>()
+        .saturating_sub(LINE_FEED.len())
 }
 
 /// The spans where they lie, if they do so one line behind the other.

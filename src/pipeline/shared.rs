@@ -22,5 +22,5 @@ pub struct Shared {
     pub encoder: Encoder,
     pub intake: Mutex<Intake>,
     pub packer: Packer,
-    pub bodies: Mutex<Bodies>,
+    pub bodies: tokio::sync::Mutex<Bodies>,
 }

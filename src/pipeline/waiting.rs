@@ -24,10 +24,18 @@ impl State {
     /// Whether spans have to wait: the server does not take them, or not as fast as the thread encodes them. What it
     /// has yet to encode does not count: packing makes nothing of that smaller, and takes the time that it lacks.
     pub fn waits(&self) -> bool {
-        let encoded = self.all_bytes() - self.raw_bytes;
         let is_nearly_full = self.all_bytes() > self.max_bytes / 4 * 3;
         let fills_up_above = if is_nearly_full { WORTH_IT_ABOVE } else { FILLS_UP_ABOVE };
-        self.circuit.has_failed() || encoded > self.max_bytes / fills_up_above
+        self.circuit.has_failed() || self.encoded_bytes() > self.max_bytes / fills_up_above
+    }
+
+    /// Whether what came in fills a block, and may be encoded before what is encoded is sent: nothing waits for that.
+    pub fn has_much_to_encode(&self) -> bool {
+        self.inbox.has_a_full_block() && self.encoded_bytes() < self.max_bytes / (2 * FILLS_UP_ABOVE)
+    }
+
+    fn encoded_bytes(&self) -> usize {
+        self.all_bytes() - self.raw_bytes
     }
 
     /// The last ready spans were packed before they were queued.

@@ -49,7 +49,7 @@ impl Pipeline {
             http,
             encoder,
             intake: Mutex::default(),
-            bodies: Mutex::default(),
+            bodies: tokio::sync::Mutex::default(),
         });
         runtime.spawn(keep_running(Arc::clone(&shared)));
         Pipeline { shared }
@@ -213,7 +213,10 @@ fn send_due(shared: &Arc<Shared>) {
 }
 
 async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form: Form) {
-    let (body, encoding) = shared.bodies.lock().of(&unit.spans, form.encoding);
+    let (body, encoding) = {
+        let mut bodies = shared.bodies.lock().await;
+        bodies.of(&unit.spans, form.encoding, || give_way(&shared)).await
+    };
     let post = Post { ndjson: form.ndjson, body, encoding, timeout: settings.transport.timeout };
     let begun = Instant::now();
     let (answer, bytes) = shared.http.post_spans(&settings.traces, post).await;
@@ -227,6 +230,15 @@ async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form
     }
     settle(&shared, &settings, unit, form, answer);
     shared.wake.now();
+}
+
+/// The event loop writes to memory that is used again while it is in the processor's caches, if what came in is encoded
+/// soon: that goes first.
+async fn give_way(shared: &Shared) {
+    let first = shared.state.lock().has_much_to_encode();
+    if first {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What the server's answer means for the spans of the request.

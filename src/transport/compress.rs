@@ -1,4 +1,4 @@
-//! Request bodies, written and compressed in one go.
+//! Request bodies, compressed as they are written.
 
 use std::io::Write;
 
@@ -30,9 +30,6 @@ const MOST_ROOM: usize = 1024 * 1024;
 /// Room for what is given out next.
 const STEP: usize = 128 * 1024;
 
-/// Writes the parts of a body, in their order, to what it is given.
-pub type Parts<'p> = &'p mut dyn FnMut(&mut dyn FnMut(&[u8]));
-
 /// Compresses bodies. Its tables are large, so they are made once; so is the room that it works in.
 #[derive(Default)]
 pub struct Compressor {
@@ -40,20 +37,25 @@ pub struct Compressor {
     room: Vec<u8>,
 }
 
+/// A body in the making.
+pub enum Compressed<'c> {
+    Zstd { context: &'c mut CCtx<'static>, room: &'c mut Vec<u8> },
+    Gzip(GzEncoder<Vec<u8>>),
+}
+
 impl Compressor {
-    /// The body of these `parts`, `length` bytes together; `None` if it cannot be compressed.
-    pub fn compress(&mut self, encoding: Encoding, length: usize, parts: Parts) -> Option<Bytes> {
-        let body = match encoding {
+    /// Begins a body of `length` bytes; `None` if it is not to be compressed, or cannot be.
+    pub fn begin(&mut self, encoding: Encoding, length: usize) -> Option<Compressed<'_>> {
+        match encoding {
             Encoding::Identity => None,
-            Encoding::Gzip => gzip(parts),
-            Encoding::Zstd => self.zstd(length, parts),
-        };
-        self.room.clear();
-        self.room.shrink_to(MOST_ROOM);
-        body
+            Encoding::Gzip => {
+                Some(Compressed::Gzip(GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL))))
+            }
+            Encoding::Zstd => self.zstd(length),
+        }
     }
 
-    fn zstd(&mut self, length: usize, parts: Parts) -> Option<Bytes> {
+    fn zstd(&mut self, length: usize) -> Option<Compressed<'_>> {
         if self.zstd.is_none() {
             self.zstd = CCtx::try_create();
         }
@@ -65,11 +67,30 @@ impl Compressor {
             context.set_parameter(*parameter).ok()?;
         }
         context.set_pledged_src_size(Some(length as u64)).ok()?;
-        let mut fed = Some(());
-        parts(&mut |part| fed = fed.and_then(|()| feed(context, &mut self.room, part, ZSTD_e_continue)));
-        fed?;
-        feed(context, &mut self.room, &[], ZSTD_e_end)?;
-        Some(Bytes::copy_from_slice(&self.room))
+        self.room.clear();
+        self.room.shrink_to(MOST_ROOM);
+        Some(Compressed::Zstd { context, room: &mut self.room })
+    }
+}
+
+impl Compressed<'_> {
+    /// The next part; `None` if it failed, and then the body is of no use.
+    pub fn feed(&mut self, part: &[u8]) -> Option<()> {
+        match self {
+            Compressed::Zstd { context, room } => feed(context, room, part, ZSTD_e_continue),
+            Compressed::Gzip(encoder) => encoder.write_all(part).ok(),
+        }
+    }
+
+    /// All of it.
+    pub fn end(self) -> Option<Bytes> {
+        match self {
+            Compressed::Zstd { context, room } => {
+                feed(context, room, &[], ZSTD_e_end)?;
+                Some(Bytes::copy_from_slice(room))
+            }
+            Compressed::Gzip(encoder) => encoder.finish().ok().map(Bytes::from),
+        }
     }
 }
 
@@ -87,18 +108,6 @@ fn feed(context: &mut CCtx, out: &mut Vec<u8>, part: &[u8], end: ZSTD_EndDirecti
     }
 }
 
-fn gzip(parts: Parts) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL));
-    let mut written = Ok(());
-    parts(&mut |part| {
-        if written.is_ok() {
-            written = encoder.write_all(part);
-        }
-    });
-    written.ok()?;
-    encoder.finish().ok().map(Bytes::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,8 +115,9 @@ mod tests {
 
     fn compressed(compressor: &mut Compressor, encoding: Encoding, parts: &[&[u8]]) -> Bytes {
         let length = parts.iter().map(|part| part.len()).sum();
-        let mut write = |take: &mut dyn FnMut(&[u8])| parts.iter().for_each(|part| take(part));
-        compressor.compress(encoding, length, &mut write).unwrap()
+        let mut body = compressor.begin(encoding, length).unwrap();
+        parts.iter().for_each(|part| body.feed(part).unwrap());
+        body.end().unwrap()
     }
 
     #[test]

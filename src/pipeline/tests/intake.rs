@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use proptest::prelude::*;
 use serde_json::json;
@@ -31,6 +32,12 @@ fn envelope(length: usize) -> Vec<u8> {
         "session": {"config_key": "c", "session_id": "s"}, "trace_id": "t", "span_id": "p", "name": "n", "kind": "llm",
         "start_ms": 0, "end_ms": 7, "status": "OK", "request": "x".repeat(length),
     }))
+}
+
+fn body(unit: &Unit) -> Bytes {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut bodies = Bodies::default();
+    runtime.block_on(bodies.of(&unit.spans, Encoding::Identity, || std::future::ready(()))).0
 }
 
 struct Desk {
@@ -63,7 +70,7 @@ impl Desk {
             http: Arc::new(Http::new(None)),
             encoder: Encoder::new(Arc::new(Linking::default())),
             intake: Mutex::default(),
-            bodies: Mutex::default(),
+            bodies: tokio::sync::Mutex::default(),
         };
         Desk { shared, settings, disk: Disk::default(), came: Vec::new(), sent: 0 }
     }
@@ -98,7 +105,7 @@ impl Desk {
             self.shared.state.lock().next_unit(Instant::now(), &self.settings.batch, 1 << 20, NDJSON)?;
         let expected = &self.came[self.sent..self.sent + unit.spans.len()];
         self.sent += unit.spans.len();
-        let (body, _) = Bodies::default().of(&unit.spans, Encoding::Identity);
+        let body = body(&unit);
         assert!(body == expected.join(&b'\n'), "{} spans, {} bytes", unit.spans.len(), body.len());
         let spans = unit.spans.iter().map(|span| span.held.bytes().as_ptr());
         let together = spans.eq(expected.iter().scan(body.as_ptr(), |at, span| {
