@@ -58,9 +58,9 @@ impl Buffer {
         }
     }
 
-    /// Whether what it holds is most of the memory that it takes.
+    /// Whether what it holds is most of the memory that it takes, and a good part of its room.
     pub fn is_well_used(&self) -> bool {
-        self.used >= self.fetched / 4 * 3
+        self.used >= self.fetched / 4 * 3 && self.used >= self.pages.len() / 4
     }
 
     /// Takes back what was written behind so many bytes.
@@ -84,6 +84,7 @@ mod tests {
     fn parts_stand_one_behind_the_other_and_what_has_no_room_leaves_all_as_it_was() {
         let mut buffer = Buffer::new(100_000);
         assert_eq!(buffer.put(&[b"ab", b"", b"c"]), Some(0..3));
+        assert!(!buffer.is_well_used());
         assert_eq!(buffer.put(&[&[7; 90_000]]), Some(3..90_003));
         assert!(buffer.is_well_used());
         assert_eq!((buffer.put(&[&[8; 9_000], &[8; 998]]), buffer.room()), (None, 9_997));
