@@ -23,7 +23,7 @@ impl Left {
         Left { spans: batch.max_spans, bytes: batch.max_bytes }
     }
 
-    /// Whether it takes another span of this length. An empty one takes any.
+    /// Whether it takes another span of this length. A span that not even an empty one takes goes alone.
     pub fn takes(&self, wire_len: usize) -> bool {
         self.spans > 0 && wire_len < self.bytes
     }

@@ -6,7 +6,7 @@ use super::unit::Queued;
 use crate::held::{Held, LINE_FEED, Unpacker};
 use crate::transport::{Compressor, Encoding};
 
-/// So much is compressed at once, which takes half a millisecond.
+/// So much is compressed at once: with zstd, that takes half a millisecond.
 const AT_ONCE: usize = 128 * 1024;
 
 /// Makes the bodies of requests: what is held of each span goes straight to where the body is written.
@@ -18,7 +18,7 @@ pub struct Bodies {
 
 impl Bodies {
     /// One object, or one a line, in this encoding; as it is if that failed, with the encoding that it then has. A single
-    /// object is a line of NDJSON, too. Now and then it waits for `give_way`: it may take long.
+    /// object is a line of NDJSON, too. What lies together may take long: now and then it waits for `give_way`.
     pub async fn of<W: Future>(
         &mut self,
         spans: &[Queued],

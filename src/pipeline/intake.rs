@@ -169,9 +169,12 @@ impl Intake {
         }
     }
 
-    /// Queues what is written, which may be a full batch.
+    /// Queues what is written. `full`: with it, the batch is, since the next span does not fit.
     fn queue(&mut self, queue: &mut Queue, full: bool) {
         if self.written.is_empty() {
+            if full {
+                queue.shared.state.lock().are_full();
+            }
             return;
         }
         let lines = self.lines.take();

@@ -29,9 +29,10 @@ impl State {
         self.circuit.has_failed() || self.encoded_bytes() > self.max_bytes / fills_up_above
     }
 
-    /// Whether what came in fills a block, and may be encoded before what is encoded is sent: nothing waits for that.
+    /// Whether what came in fills a block, and may be encoded before what is encoded is sent: the queue has room for it.
     pub fn has_much_to_encode(&self) -> bool {
-        self.inbox.has_a_full_block() && self.encoded_bytes() < self.max_bytes / (2 * FILLS_UP_ABOVE)
+        let has_room = !self.waits() && self.encoded_bytes() < self.max_bytes / (2 * FILLS_UP_ABOVE);
+        has_room && self.inbox.has_a_full_block()
     }
 
     fn encoded_bytes(&self) -> usize {

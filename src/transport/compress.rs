@@ -68,7 +68,6 @@ impl Compressor {
         }
         context.set_pledged_src_size(Some(length as u64)).ok()?;
         self.room.clear();
-        self.room.shrink_to(MOST_ROOM);
         Some(Compressed::Zstd { context, room: &mut self.room })
     }
 }
@@ -87,7 +86,10 @@ impl Compressed<'_> {
         match self {
             Compressed::Zstd { context, room } => {
                 feed(context, room, &[], ZSTD_e_end)?;
-                Some(Bytes::copy_from_slice(room))
+                let body = Bytes::copy_from_slice(room);
+                room.clear();
+                room.shrink_to(MOST_ROOM);
+                Some(body)
             }
             Compressed::Gzip(encoder) => encoder.finish().ok().map(Bytes::from),
         }
