@@ -26,11 +26,6 @@ impl Line {
         Line { lines: lines.clone(), at: at.start.min(end)..end }
     }
 
-    /// Its bytes, without a copy.
-    pub fn bytes(&self) -> Bytes {
-        self.lines.slice(self.at.clone())
-    }
-
     /// Whether `next` stands behind it, with a line feed between them.
     pub fn is_before(&self, next: &Line) -> bool {
         let lines = |line: &Line| (line.lines.as_ptr(), line.lines.len());

@@ -6,7 +6,6 @@ use parking_lot::{Mutex, RwLock};
 
 use super::body::Bodies;
 use super::encode::Encoder;
-use super::intake::Intake;
 use super::queue::State;
 use super::wake::Wake;
 use crate::held::Packer;
@@ -20,7 +19,6 @@ pub struct Shared {
     pub settings: RwLock<Arc<Settings>>,
     pub http: Arc<Http>,
     pub encoder: Encoder,
-    pub intake: Mutex<Intake>,
     pub packer: Packer,
     pub bodies: tokio::sync::Mutex<Bodies>,
 }

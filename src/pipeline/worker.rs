@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use super::disk::Disk;
 use super::encode::Encoder;
 use super::flush::FlushResult;
+use super::intake::Intake;
 use super::ledger::{DropReason, Place, Stats};
 use super::outcome::Parts;
 use super::queue::State;
@@ -48,7 +49,6 @@ impl Pipeline {
             settings: RwLock::new(settings),
             http,
             encoder,
-            intake: Mutex::default(),
             bodies: tokio::sync::Mutex::default(),
         });
         runtime.spawn(keep_running(Arc::clone(&shared)));
@@ -137,14 +137,16 @@ impl Pipeline {
 
 /// A bug of ours may cost a span, but never ends all delivery.
 async fn keep_running(shared: Arc<Shared>) {
-    while tokio::spawn(run(Arc::clone(&shared))).await.is_err() {
+    // What is encoded outlives it.
+    let intake = Arc::default();
+    while tokio::spawn(run(Arc::clone(&shared), Arc::clone(&intake))).await.is_err() {
         warn_once("The tracer failed at its work and begins again. Please report this.");
         tokio::time::sleep(REST_AFTER_BUG).await;
     }
 }
 
 /// The life of the thread: encode what came in, send what is due, sleep until there is more.
-async fn run(shared: Arc<Shared>) {
+async fn run(shared: Arc<Shared>, intake: Arc<Mutex<Intake>>) {
     let mut disk = Disk::default();
     let mut pace = Pace::default();
     let mut tidied = Instant::now();
@@ -152,11 +154,11 @@ async fn run(shared: Arc<Shared>) {
         let settings = Arc::clone(&shared.settings.read());
         if !disk.follows(&settings) {
             // A spool must know of all that it does not have.
-            shared.intake.lock().queue_all(&shared, &settings, &mut disk);
+            intake.lock().queue_all(&shared, &settings, &mut disk);
             disk.follow(&shared, &settings);
         }
         let mut came = false;
-        while shared.intake.lock().encode_some(&shared, &settings, &mut disk) {
+        while intake.lock().encode_some(&shared, &settings, &mut disk) {
             came = true;
             disk.keep_up(&shared, &settings);
             send_due(&shared);
@@ -172,10 +174,10 @@ async fn run(shared: Arc<Shared>) {
             tidied = now;
             let unneeded = shared.state.lock().inbox.unneeded();
             drop(unneeded);
-            shared.intake.lock().buffers().free_unneeded();
+            intake.lock().buffers().free_unneeded();
         }
         let (written, keeps_many) = {
-            let intake = shared.intake.lock();
+            let intake = intake.lock();
             (intake.due(&settings.batch), intake.buffers().keeps_many())
         };
         let (due, rested, tidy, more) = {

@@ -13,6 +13,7 @@ use crate::linking::Linking;
 use crate::pipeline::Encoder;
 use crate::pipeline::body::Bodies;
 use crate::pipeline::disk::Disk;
+use crate::pipeline::intake::Intake;
 use crate::pipeline::queue::State;
 use crate::pipeline::shared::Shared;
 use crate::pipeline::unit::Unit;
@@ -42,6 +43,7 @@ fn body(unit: &Unit) -> Bytes {
 
 struct Desk {
     shared: Shared,
+    intake: Intake,
     settings: Arc<Settings>,
     disk: Disk,
     /// The bytes of all spans that came in.
@@ -69,10 +71,9 @@ impl Desk {
             settings: RwLock::new(Arc::clone(&settings)),
             http: Arc::new(Http::new(None)),
             encoder: Encoder::new(Arc::new(Linking::default())),
-            intake: Mutex::default(),
             bodies: tokio::sync::Mutex::default(),
         };
-        Desk { shared, settings, disk: Disk::default(), came: Vec::new(), sent: 0 }
+        Desk { shared, intake: Intake::default(), settings, disk: Disk::default(), came: Vec::new(), sent: 0 }
     }
 
     /// Of so many bytes, of which the options know only larger ones.
@@ -91,7 +92,7 @@ impl Desk {
     }
 
     fn encode(&mut self) {
-        while self.shared.intake.lock().encode_some(&self.shared, &self.settings, &mut self.disk) {}
+        while self.intake.encode_some(&self.shared, &self.settings, &mut self.disk) {}
     }
 
     fn flush(&mut self) {
@@ -194,7 +195,7 @@ fn spans_that_were_queued_before_their_batch_was_full_are_joined_by_what_fits_an
     for length in [900, 900] {
         desk.record(length);
         desk.encode();
-        desk.shared.intake.lock().queue_all(&desk.shared, &desk.settings, &mut desk.disk);
+        desk.intake.queue_all(&desk.shared, &desk.settings, &mut desk.disk);
     }
     for length in [2000, 300, 300] {
         desk.record(length);
@@ -224,10 +225,10 @@ fn what_fills_no_batch_goes_when_it_is_old_enough_or_somebody_waits() {
     desk.record(10);
     desk.encode();
     assert_eq!(desk.units(), []);
-    let due = desk.shared.intake.lock().due(&desk.settings.batch).expect("it must be looked at again");
+    let due = desk.intake.due(&desk.settings.batch).expect("it must be looked at again");
     assert!(due > Instant::now() && due <= Instant::now() + LONG);
     desk.flush();
-    assert_eq!((desk.units(), desk.shared.intake.lock().due(&desk.settings.batch)), (vec![(2, true)], None));
+    assert_eq!((desk.units(), desk.intake.due(&desk.settings.batch)), (vec![(2, true)], None));
 
     let mut desk = Desk::new("ndjson", Duration::ZERO);
     desk.record(10);
