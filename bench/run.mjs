@@ -4,7 +4,7 @@
 //   npm run bench -- a c                 only these rows
 //   npm run bench -- a --only "20 KB"    only lines that hold this; several, with | between them
 //   npm run bench -- a --peers langfuse  only these peers; `--peers none` for our own figures
-//   npm run bench -- --rounds 3          fewer rounds than usual
+//   npm run bench -- --rounds 3          fewer rounds than usual, but for row i
 //   npm run bench -- --nodes 20,24,26    on these Nodes, one after the other, and then beside each other
 //
 // Contestants take turns, each in a process of its own; figures are medians over the rounds. Trust the ratios.

@@ -1,5 +1,5 @@
-// A floor: the texts of spans, copied once and written to a socket, and nothing else. No span is made of them, no JSON,
-// no queue; who delivers spans cannot do with less.
+// A floor: the texts of spans, copied once and written to a socket by Node's own means, and nothing else. No span is made
+// of them, no JSON, no queue.
 
 import { once } from "node:events";
 import { connect } from "node:net";
