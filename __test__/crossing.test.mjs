@@ -12,6 +12,7 @@ import { raw } from "./support/spans.mjs";
 
 const { snapshot } = shim("snapshot.ts");
 const RANDOM_VALUES = 400;
+const TRACE = "0123456789abcdef0123456789abcdef";
 
 let server;
 before(async () => {
@@ -120,6 +121,24 @@ test("random values of all kinds, deep and wide", async () => {
     assert.deepEqual(request[0][at], normal);
     assert.deepEqual(response.object.value[at], normal);
   }
+});
+
+test("spans that are open together each keep what they were given, however much it is", async () => {
+  const session = fallom.session({ configKey: "app", sessionId: `s-${++sessions}` });
+  const { whole, pick } = draws(seeded(12));
+  const given = Array.from({ length: 200 }, (_, at) => {
+    const most = pick([1, 5, 30, 150, 800]);
+    return [at, ...Array.from({ length: whole(0, most) }, () => pick([7, "word", 2 ** 40, "x".repeat(50)]))];
+  });
+  const spans = given.map((input, at) => session.span("open", { traceId: TRACE }).set({ input, at }));
+  for (const span of spans.reverse()) span.set({ output: { of: span.spanId } }).end();
+  await fallom.flush();
+  const arrived = await server.waitForSpans(given.length, session.getContext());
+  for (const { span_id, attributes } of arrived) {
+    assert.deepEqual(JSON.parse(attributes.input), given[attributes.at]);
+    assert.deepEqual(JSON.parse(attributes.output), { of: span_id });
+  }
+  assert.equal(new Set(arrived.map(({ attributes }) => attributes.at)).size, given.length);
 });
 
 test("the same value in many places, and an object inside itself", async () => {

@@ -1,4 +1,5 @@
 import type { Name } from "./names";
+import { copy, putAside, type Snapshot } from "./pages";
 
 /**
  * How a span crosses to the core: as bytes that `src/span/reader.rs` reads on its own thread. Of the ways that were
@@ -63,13 +64,6 @@ const MAX_KEPT_BYTES = 1024 * 1024;
 /** After so many envelopes in a row that would fit into a quarter of it, the buffer is halved. */
 const SMALL_RUN = 64;
 
-/** A value that was looked at before it is written. */
-export interface Snapshot {
-  /** Its part of the structure, a character for a byte. */
-  readonly structure: string;
-  readonly texts: readonly string[];
-}
-
 let bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
 /** Its length, which takes longer to ask for than most of what is written takes. */
 let capacity = INITIAL_BYTES;
@@ -114,29 +108,30 @@ export function snapshotOf<A>(write: (value: A) => boolean, value: A): Snapshot 
   const outer = texts;
   texts = [];
   try {
-    return write(value) ? { structure: bytes.toString("latin1", from, at), texts } : undefined;
+    return write(value) ? putAside(bytes, from, at - from, texts) : undefined;
   } finally {
     at = from;
     texts = outer;
   }
 }
 
-export function putSnapshot(snapshot: Snapshot): void {
-  const { structure, texts: own } = snapshot;
-  makeRoom(structure.length);
-  at += bytes.write(structure, at, "latin1");
+export function putSnapshot({ page, from, to, texts: own }: Snapshot): void {
+  const length = to - from;
+  makeRoom(length);
+  copy(page, from, length, bytes, at);
+  at += length;
   for (let i = 0; i < own.length; i++) texts.push(own[i] as string);
 }
 
 /** Whether the value is an array or an object, and not what stands for another one. */
-export function isContainer({ structure }: Snapshot): boolean {
-  const tag = structure.charCodeAt(0);
+export function isContainer({ page, from }: Snapshot): boolean {
+  const tag = page[from];
   return tag === ARRAY || tag === OBJECT;
 }
 
 /** The JSON text that the value crosses as; `undefined` if the core is to write it. */
-export function jsonOf({ structure, texts: [text] }: Snapshot): string | undefined {
-  return structure.charCodeAt(0) === JSON_TEXT ? text : undefined;
+export function jsonOf({ page, from, texts: [text] }: Snapshot): string | undefined {
+  return page[from] === JSON_TEXT ? text : undefined;
 }
 
 /** Writes a value as a text: its JSON text, which the core makes. */

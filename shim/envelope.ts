@@ -10,13 +10,13 @@ import {
   putSnapshot,
   putText,
   rewind,
-  type Snapshot,
   sendEnvelope,
   textCount,
 } from "./bytes";
 import { now, wholeMs } from "./clock";
 import { ATTRIBUTE_NAMES } from "./names";
 import { native } from "./native";
+import type { Snapshot } from "./pages";
 import { putKnown, putNamed, putValue, Written } from "./values";
 
 /** What a span's attributes hold; of a value that was captured, its JSON text. */

@@ -1,4 +1,4 @@
-import { isContainer, jsonOf, type Snapshot } from "./bytes";
+import { isContainer, jsonOf } from "./bytes";
 import { current, enter } from "./context";
 import type { Attributes } from "./envelope";
 import { describeError } from "./error";
@@ -6,6 +6,7 @@ import { identityOf } from "./identity";
 import { asSpanId, asTraceId, newTraceId } from "./ids";
 import { native } from "./native";
 import { traceIdOf } from "./open-spans";
+import type { Snapshot } from "./pages";
 import { promptHere } from "./prompt-scope";
 import { snapshot } from "./snapshot";
 import { keptShapes, type OpenSpan, type Parent, startSpan } from "./span";

@@ -13,11 +13,11 @@ import {
   putText,
   putWordMember,
   rewind,
-  type Snapshot,
   snapshotOf,
   textCount,
 } from "./bytes";
 import { Name } from "./names";
+import type { Snapshot } from "./pages";
 import {
   beginWalk,
   CIRCULAR,
