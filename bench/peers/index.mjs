@@ -21,6 +21,7 @@ export const PEERS = {
   kept: { label: "stringify kept", module: "none", start: "startKept", floor: true },
   whole: { label: "stringify result", module: "none", start: "startWhole", floor: true },
   copied: { label: "copied and sent", module: "copied", floor: true },
+  compressed: { label: "zstd alone", module: "compressed", floor: true },
   fallom: { label: "@fallom/trace", module: "fallom" },
   opentelemetry: { label: "OpenTelemetry", module: "opentelemetry" },
   langfuse: { label: "Langfuse", module: "langfuse" },

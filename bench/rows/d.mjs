@@ -1,5 +1,6 @@
 // (d) What 100 MB of conversations cost: CPU time of all threads, and bytes on the wire.
 
+import { hasZstd } from "../peers/compressed.mjs";
 import { COMPRESSED, OTHERS } from "../peers/index.mjs";
 import { collectGarbage } from "../support/clock.mjs";
 import { compete, lostOf, medians } from "../support/crew.mjs";
@@ -10,6 +11,8 @@ const SPAN_BYTES = 20 * 1024;
 const WAVES = 10;
 const SPANS_OF_WAVE = 500;
 const ALL = [...OTHERS, ...Object.keys(COMPRESSED)];
+/** The texts compressed as ours are, and nothing else. */
+const FLOORS = hasZstd ? ["compressed"] : [];
 /** Compresses what it sends; the others do not, or not by default. */
 const COMPRESSING = ["langsmith", "posthog", ...Object.keys(COMPRESSED)];
 
@@ -17,7 +20,7 @@ const COMPRESSING = ["langsmith", "posthog", ...Object.keys(COMPRESSED)];
 export const row = {
   letter: "d",
   title: "100 MB of conversations, 20 KB each",
-  columns: ["fallom", ...ALL],
+  columns: [...FLOORS, "fallom", ...ALL],
   less: true,
   async *lines({ only, rounds = ROUNDS, peers = ALL }) {
     if (only("CPU") || only("on the wire")) yield* await measure(rounds, peers);
@@ -40,19 +43,21 @@ export const row = {
   },
   notes: [
     "compress: ours (zstd), LangSmith (zstd where Node has it, else gzip), PostHog (gzip), and the two with gzip asked for",
+    "zstd alone: the texts copied once and compressed as ours are, by Node, where it can; nothing is sent",
   ],
 };
 
 async function measure(rounds, peers) {
-  const names = ["fallom", ...peers];
+  const names = [...FLOORS, "fallom", ...peers];
   const { figures, notes } = await compete({ row: "d", names, work: {}, rounds, warmUps: 1 });
   const lost = lostOf(figures);
+  const sending = Object.fromEntries(Object.entries(figures).filter(([name]) => !FLOORS.includes(name)));
   return [
     { what: "CPU", unit: "s", values: medians(figures, ({ cpuMs }) => cpuMs / 1000), lost, notes },
     {
       what: "on the wire",
       unit: "MB",
-      values: medians(figures, ({ sent }) => sent.bytes / 1e6),
+      values: medians(sending, ({ sent }) => sent.bytes / 1e6),
       lost,
       notes,
     },
