@@ -1,5 +1,5 @@
 import type { Name } from "./names";
-import { copy, putAside, type Snapshot } from "./pages";
+import { copy, putAside, type Snapshot } from "./slab";
 
 /**
  * How a span crosses to the core: as bytes that `src/span/reader.rs` reads on its own thread. Of the ways that were
@@ -115,23 +115,23 @@ export function snapshotOf<A>(write: (value: A) => boolean, value: A): Snapshot 
   }
 }
 
-export function putSnapshot({ page, from, to, texts: own }: Snapshot): void {
+export function putSnapshot({ slab, from, to, texts: own }: Snapshot): void {
   const length = to - from;
   makeRoom(length);
-  copy(page, from, length, bytes, at);
+  copy(slab, from, length, bytes, at);
   at += length;
   for (let i = 0; i < own.length; i++) texts.push(own[i] as string);
 }
 
 /** Whether the value is an array or an object, and not what stands for another one. */
-export function isContainer({ page, from }: Snapshot): boolean {
-  const tag = page[from];
+export function isContainer({ slab, from }: Snapshot): boolean {
+  const tag = slab[from];
   return tag === ARRAY || tag === OBJECT;
 }
 
 /** The JSON text that the value crosses as; `undefined` if the core is to write it. */
-export function jsonOf({ page, from, texts: [text] }: Snapshot): string | undefined {
-  return page[from] === JSON_TEXT ? text : undefined;
+export function jsonOf({ slab, from, texts: [text] }: Snapshot): string | undefined {
+  return slab[from] === JSON_TEXT ? text : undefined;
 }
 
 /** Writes a value as a text: its JSON text, which the core makes. */

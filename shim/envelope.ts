@@ -16,7 +16,7 @@ import {
 import { now, wholeMs } from "./clock";
 import { ATTRIBUTE_NAMES } from "./names";
 import { native } from "./native";
-import type { Snapshot } from "./pages";
+import type { Snapshot } from "./slab";
 import { putKnown, putNamed, putValue, Written } from "./values";
 
 /** What a span's attributes hold; of a value that was captured, its JSON text. */

@@ -17,7 +17,7 @@ import {
   textCount,
 } from "./bytes";
 import { Name } from "./names";
-import type { Snapshot } from "./pages";
+import type { Snapshot } from "./slab";
 import {
   beginWalk,
   CIRCULAR,

@@ -1,7 +1,7 @@
 import { now } from "../../clock";
 import type { Attributes, SpanEnd } from "../../envelope";
 import { native } from "../../native";
-import type { Snapshot } from "../../pages";
+import type { Snapshot } from "../../slab";
 import type { OpenSpan } from "../../span";
 import { capture, Written } from "../../values";
 import { instructionTexts, messageTexts } from "./link";
