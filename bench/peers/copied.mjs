@@ -1,4 +1,4 @@
-// A floor: the least that a tracer does for a span which others may look up. It has ids and times, it is current, and its
+// A floor: the least that a tracer does for a span to which others may belong. It has ids and times, it is current, and its
 // texts are copied once and written to a socket, by Node's own means. No JSON is made of them, nothing is queued or kept,
 // no other thread is told, and nobody sees to what fails.
 

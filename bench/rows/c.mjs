@@ -2,7 +2,7 @@
 
 import { hasZstd } from "../peers/compressed.mjs";
 import { COMPRESSED, OTHERS } from "../peers/index.mjs";
-import { compete, lostOf, medians } from "../support/crew.mjs";
+import { compete, lostOf, medians, tracersOf } from "../support/crew.mjs";
 import { ALL } from "../support/sink.mjs";
 import { contentOf, recordWarm } from "./spans.mjs";
 
@@ -81,12 +81,14 @@ async function measure(what, { bytes, spans, offer }, rounds, peers) {
     options,
   });
   const lost = lostOf(figures);
-  const sending = Object.fromEntries(Object.entries(figures).filter(([name]) => !floors.includes(name)));
   return [
     {
       what: `${what}: spans per second`,
       unit: "1/s",
-      values: medians(sending, ({ counted, sent, begunMs }) => (counted * 1000) / (sent.lastMs - begunMs)),
+      values: medians(
+        tracersOf(figures),
+        ({ counted, sent, begunMs }) => (counted * 1000) / (sent.lastMs - begunMs),
+      ),
       lost,
       notes,
     },

@@ -3,7 +3,7 @@
 import { hasZstd } from "../peers/compressed.mjs";
 import { COMPRESSED, OTHERS } from "../peers/index.mjs";
 import { collectGarbage } from "../support/clock.mjs";
-import { compete, lostOf, medians } from "../support/crew.mjs";
+import { compete, lostOf, medians, tracersOf } from "../support/crew.mjs";
 import { contentOf, recordAll } from "./spans.mjs";
 
 const ROUNDS = 3;
@@ -51,13 +51,12 @@ async function measure(rounds, peers) {
   const names = [...FLOORS, "fallom", ...peers];
   const { figures, notes } = await compete({ row: "d", names, work: {}, rounds, warmUps: 1 });
   const lost = lostOf(figures);
-  const sending = Object.fromEntries(Object.entries(figures).filter(([name]) => !FLOORS.includes(name)));
   return [
     { what: "CPU", unit: "s", values: medians(figures, ({ cpuMs }) => cpuMs / 1000), lost, notes },
     {
       what: "on the wire",
       unit: "MB",
-      values: medians(sending, ({ sent }) => sent.bytes / 1e6),
+      values: medians(tracersOf(figures), ({ sent }) => sent.bytes / 1e6),
       lost,
       notes,
     },

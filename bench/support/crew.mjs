@@ -76,9 +76,13 @@ const isFloor = (name) => PEERS[name].floor === true;
  */
 export function lostOf(figures) {
   const missing = (all) => all.reduce((sum, { spans, sent }) => sum + spans - sent.spans, 0);
-  const tracers = Object.entries(figures).filter(([name]) => !isFloor(name));
-  return Object.fromEntries(tracers.map(([name, all]) => [name, Math.max(0, missing(all))]));
+  const all = Object.entries(tracersOf(figures));
+  return Object.fromEntries(all.map(([name, rounds]) => [name, Math.max(0, missing(rounds))]));
 }
+
+/** The figures without those of floors. */
+export const tracersOf = (figures) =>
+  Object.fromEntries(Object.entries(figures).filter(([name]) => !isFloor(name)));
 
 /** The median of something over the rounds, by contestant. */
 export const medians = (figures, of) =>
