@@ -83,7 +83,7 @@ const abandoned = new FinalizationRegistry<OpenSpan>((span) => {
 
 /**
  * Ends `span` as it stands once `token` is garbage. For a span that only callbacks can end: let `token` be an
- * object that they hold and nothing else does, `span` and its `partial` least of all.
+ * object that they hold and nothing else does, `span` and its `witness` least of all.
  */
 export function abandonWith(token: object, span: OpenSpan): void {
   if (span.recording) abandoned.register(token, span);

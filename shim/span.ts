@@ -36,6 +36,12 @@ export interface StartOptions {
   enteredBy?: ((...args: never[]) => unknown) | undefined;
 }
 
+/** What a span is the span of. */
+export interface Witness {
+  /** Tells what is known so far: the span is sent as it stands, and nobody else ends it. */
+  soFar(): SpanEnd;
+}
+
 /** Starts a span. Never throws. `finish` must be called on every path; see `abandonWith` for where it may not be. */
 export function startSpan(options: StartOptions): OpenSpan {
   return new OpenSpan(options, openFlags());
@@ -76,8 +82,8 @@ export class OpenSpan {
   readonly capture: boolean;
   /** What is known so far; it is sent if the span never ends, and `finish` adds to it. */
   known: SpanEnd = {};
-  /** Tells the rest of what is known so far, when the span is sent as it stands. Must not hold on to a token. */
-  partial: (() => SpanEnd) | undefined;
+  /** Knows more than `known`, should the span be sent as it stands. Must not hold on to a token. */
+  witness: Witness | undefined;
   /** See `open-spans.ts`. */
   older: OpenSpan | undefined;
   newer: OpenSpan | undefined;
@@ -148,7 +154,7 @@ export class OpenSpan {
     if (this.parent?.open !== true && !this.atExit) waitForDelivery(this.waitUntil);
     // Whoever still holds the span must not hold its content, nor a request of the platform's.
     this.known = {};
-    this.partial = undefined;
+    this.witness = undefined;
     this.parent = undefined;
     this.waitUntil = undefined;
     keptShapes.span = this;
@@ -159,7 +165,7 @@ export class OpenSpan {
     if (this.ended) return;
     let soFar: SpanEnd = {};
     try {
-      soFar = this.partial?.() ?? {};
+      soFar = this.witness?.soFar() ?? {};
     } catch {
       // What is known then is `known`.
     }

@@ -42,26 +42,41 @@ export async function record(what) {
 export const open = (recorded) => deserialize(recorded);
 
 /** An agent that plays the run back: it answers at once, and calls back as Mastra did. */
-export function playing({ calls, result }) {
-  return {
-    ...MASTRA,
-    async generate(_messages, options) {
-      for (const { name, argument } of calls) await callback(options, name)?.(argument);
-      return result;
-    },
-  };
-}
+export const playing = (run) => new PlayingAgent(run);
 
-/** By these, a tracer knows an agent of Mastra's. */
-const MASTRA = {
-  id: "support",
-  name: "SupportAgent",
-  model: { modelId: "gpt-4o-mini" },
-  getInstructions: () => "You help customers.",
-  getConfiguredToolHooks: () => undefined,
-  getDefaultOptions: () => ({}),
-  __registerMastra: () => {},
-};
+/**
+ * By its members, a tracer knows an agent of Mastra's. A class, as Mastra's is one: of object literals with a spread and
+ * a function of their own, the engine gives each a shape of its own, and keeps that until it collects all garbage.
+ */
+class PlayingAgent {
+  id = "support";
+  name = "SupportAgent";
+  model = { modelId: "gpt-4o-mini" };
+
+  constructor(run) {
+    this.run = run;
+  }
+
+  async generate(_messages, options) {
+    const { calls, result } = this.run;
+    for (const { name, argument } of calls) await callback(options, name)?.(argument);
+    return result;
+  }
+
+  getInstructions() {
+    return "You help customers.";
+  }
+
+  getConfiguredToolHooks() {
+    return undefined;
+  }
+
+  getDefaultOptions() {
+    return {};
+  }
+
+  __registerMastra() {}
+}
 
 const callback = (options, name) =>
   name === "onStepFinish" ? options?.onStepFinish : options?.hooks?.[name];
@@ -103,26 +118,30 @@ function stamped(text, stamp) {
 }
 
 /** Of a run, the fields that are worth keeping (the wire's choice): what a tracer takes as the answer. */
-export function picked(result) {
-  const { text, finishReason, usage, response } = result;
-  const steps = result.steps.map((step) => ({
-    stepType: step.stepType,
-    text: step.text,
-    finishReason: step.finishReason,
-    usage: step.usage,
-    ...toolsOf(step),
-  }));
-  return { text, finishReason, usage, ...toolsOf(result), steps, modelId: response?.modelId };
+export function picked({ text, finishReason, usage, toolCalls, toolResults, steps, response }) {
+  return {
+    text,
+    finishReason,
+    usage,
+    toolCalls: toolCalls.map(pickedCall),
+    toolResults: toolResults.map(pickedResult),
+    steps: steps.map(pickedStep),
+    modelId: response?.modelId,
+  };
 }
 
-const toolsOf = ({ toolCalls, toolResults }) => ({
-  toolCalls: toolCalls.map(({ payload: { toolCallId, toolName, args } }) => ({ toolCallId, toolName, args })),
-  toolResults: toolResults.map(({ payload: { toolCallId, toolName, result } }) => ({
-    toolCallId,
-    toolName,
-    result,
-  })),
+const pickedStep = ({ stepType, text, finishReason, usage, toolCalls, toolResults }) => ({
+  stepType,
+  text,
+  finishReason,
+  usage,
+  toolCalls: toolCalls.map(pickedCall),
+  toolResults: toolResults.map(pickedResult),
 });
+
+const pickedCall = ({ payload: { toolCallId, toolName, args } }) => ({ toolCallId, toolName, args });
+
+const pickedResult = ({ payload: { toolCallId, toolName, result } }) => ({ toolCallId, toolName, result });
 
 async function recordTo(file, what) {
   const { messages, answer } = conversation(what);
