@@ -1,6 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { setTimeout } from "node:timers";
 import { now } from "./clock";
+import type { Context } from "./context";
 import { seeToExit } from "./exit";
 import { native } from "./native";
 
@@ -13,6 +14,7 @@ interface OpenSpan {
   readonly traceId: string;
   readonly openedMs: number;
   readonly recording: boolean;
+  readonly context: Context;
   /** Its neighbours among the open spans. */
   older: OpenSpan | undefined;
   newer: OpenSpan | undefined;
@@ -75,6 +77,15 @@ export function traceIdOf(spanId: string | undefined): string | undefined {
   let span = newest;
   while (span !== undefined && span.spanId !== spanId) span = span.older;
   return span?.traceId;
+}
+
+/** What the newest open span is the span of, of those that `is` takes. */
+export function newestOwner<R extends object>(is: (owner: object) => owner is R): R | undefined {
+  for (let span = newest; span !== undefined; span = span.older) {
+    const { owner } = span.context;
+    if (owner !== undefined && is(owner)) return owner;
+  }
+  return undefined;
 }
 
 const abandoned = new FinalizationRegistry<OpenSpan>((span) => {

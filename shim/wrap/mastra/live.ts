@@ -1,10 +1,13 @@
 import { AsyncResource } from "node:async_hooks";
 import { setTimeout } from "node:timers";
 import type { Context } from "../../context";
+import { newestOwner } from "../../open-spans";
 
 /** A run, as far as it is found again here. */
 interface Run {
   readonly span: { readonly context: Context };
+  /** Mastra's id of it, once that is known. */
+  readonly runId: string | undefined;
 }
 
 /** Timers are made in a scope of their own: made in a request's, one would hold that request's async state. */
@@ -16,11 +19,8 @@ const scope = new AsyncResource("FallomAgentRun", { requireManualDestroy: true }
  */
 const LOOKS_MS = [20, 100, 500, 2000, 10_000];
 
-/** The runs that are open in this realm: an index of live objects, nothing is queued. */
+/** The runs that are open in this realm, each by its span. */
 export class LiveRuns<R extends Run> {
-  /** By Mastra's id of the run. */
-  private readonly byRunId = new Map<string, R>();
-
   /** `isRun`: of this realm and this copy of the package, which others share the contexts with. */
   constructor(private readonly isRun: (owner: object) => owner is R) {}
 
@@ -28,14 +28,8 @@ export class LiveRuns<R extends Run> {
     run.span.context.owner = run;
   }
 
-  /** Mastra has given the run its id. */
-  name(runId: string, run: R): void {
-    if (this.has(run)) this.byRunId.set(runId, run);
-  }
-
   /** The run is over. Says whether it was open till now. */
-  forget(run: R, runId: string | undefined): boolean {
-    if (runId !== undefined && this.byRunId.get(runId) === run) this.byRunId.delete(runId);
+  forget(run: R): boolean {
     const wasOpen = this.has(run);
     if (wasOpen) run.span.context.owner = undefined;
     return wasOpen;
@@ -45,8 +39,10 @@ export class LiveRuns<R extends Run> {
     return run.span.context.owner === run;
   }
 
+  /** By Mastra's id of the run. Seldom asked for: an index would cost every run more than it saves a few. */
   byId(runId: string | undefined): R | undefined {
-    return runId === undefined ? undefined : this.byRunId.get(runId);
+    if (runId === undefined) return undefined;
+    return newestOwner((owner): owner is R => this.isRun(owner) && owner.runId === runId);
   }
 
   /** The run of which this span is the agent's own. */

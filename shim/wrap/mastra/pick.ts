@@ -67,8 +67,8 @@ export function putUsage(usage: Usage | undefined): void {
 }
 
 /** The usage of a run: the total over its steps, where Mastra tells that apart. */
-export function usageOf(result: unknown): Usage | undefined {
-  return pickUsage(field(result, "totalUsage")) ?? pickUsage(field(result, "usage"));
+export function usageOf({ totalUsage, usage }: Told): Usage | undefined {
+  return pickUsage(totalUsage) ?? pickUsage(usage);
 }
 
 export function sumUsage(usages: readonly (Usage | undefined)[], sign: 1 | -1 = 1): Usage | undefined {
@@ -140,6 +140,8 @@ export interface Told {
   readonly steps?: unknown;
   readonly stepType?: unknown;
   readonly usage?: unknown;
+  readonly totalUsage?: unknown;
+  readonly runId?: unknown;
   readonly response?: unknown;
   readonly object?: unknown;
   readonly reasoningText?: unknown;
@@ -154,6 +156,8 @@ const TOLD = [
   "steps",
   "stepType",
   "usage",
+  "totalUsage",
+  "runId",
   "response",
   "object",
   "reasoningText",
@@ -164,7 +168,7 @@ export function toldBy(value: unknown): Told {
   if (!isObject(value)) return {};
   try {
     const { text, finishReason, toolCalls, toolResults, steps, stepType } = value;
-    const { usage, response, object, reasoningText, warnings } = value;
+    const { usage, totalUsage, runId, response, object, reasoningText, warnings } = value;
     return {
       text,
       finishReason,
@@ -173,6 +177,8 @@ export function toldBy(value: unknown): Told {
       steps,
       stepType,
       usage,
+      totalUsage,
+      runId,
       response,
       object,
       reasoningText,
@@ -184,15 +190,14 @@ export function toldBy(value: unknown): Told {
   }
 }
 
-/** The model that answered, else the one asked for; the answer's id; and who provides the model (`openai.responses`). */
+/** Of a response: the model that answered, else the one asked for; the answer's id; and who provides the model (`openai.responses`). */
 export interface Model {
   readonly modelId: string | undefined;
   readonly responseId: string | undefined;
   readonly modelProvider: string | undefined;
 }
 
-export function modelOf(result: unknown): Model {
-  const response = field(result, "response");
+export function modelOf(response: unknown): Model {
   if (!isObject(response)) return NO_MODEL;
   try {
     return modelIn(response, response.modelMetadata);

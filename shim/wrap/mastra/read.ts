@@ -35,7 +35,12 @@ export function count(value: unknown): number | undefined {
 }
 
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return isObject(value) && typeof field(value, "then") === "function";
+  if (!isObject(value)) return false;
+  try {
+    return typeof value.then === "function";
+  } catch {
+    return false;
+  }
 }
 
 /** Runs what is ours; should it throw, nothing happened. */

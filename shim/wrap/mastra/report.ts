@@ -6,7 +6,17 @@ import type { OpenSpan } from "../../span";
 import { capture, Written } from "../../values";
 import { instructionTexts, messageTexts } from "./link";
 import type { Method } from "./methods";
-import { type Model, modelOf, NO_MODEL, pickUsage, providerOf, sumUsage, toldBy, type Usage } from "./pick";
+import {
+  type Model,
+  modelOf,
+  NO_MODEL,
+  pickUsage,
+  providerOf,
+  sumUsage,
+  type Told,
+  toldBy,
+  type Usage,
+} from "./pick";
 import { field, list, text } from "./read";
 import { type Answer, metadataOf, responseOf } from "./response";
 import { putTimings, type RunTimes, type StepTime, type ToolTime } from "./timings";
@@ -62,8 +72,8 @@ export class Report {
   }
 
   /** All that a finished run says. */
-  end(result: unknown, usage: Usage | undefined, endMs: number): SpanEnd {
-    const answer = { result, told: toldBy(result), model: modelOf(result) };
+  end(result: unknown, told: Told, usage: Usage | undefined, endMs: number): SpanEnd {
+    const answer = { result, told, model: modelOf(told.response) };
     const end = this.common(answer, usage, endMs);
     if (this.span.capture) end.response = responseOf(answer);
     end.metadata = metadataOf(answer);
@@ -103,7 +113,7 @@ export class Report {
     const answered =
       steps.findLast(hasUsage) ?? this.steps.findLast(({ usage }) => usage !== undefined)?.step;
     const last = steps.at(-1) ?? this.steps.at(-1)?.step;
-    return modelOf(answered).modelId ?? modelId ?? modelOf(last).modelId ?? this.askedModel;
+    return modelOfStep(answered).modelId ?? modelId ?? modelOfStep(last).modelId ?? this.askedModel;
   }
 
   private request(input: unknown): Snapshot | undefined {
@@ -115,7 +125,7 @@ export class Report {
   }
 
   private attributes(model: Model): Attributes {
-    const provider = providerOf(model) ?? providerOf(modelOf(this.steps.at(-1)?.step));
+    const provider = providerOf(model) ?? providerOf(modelOf(this.steps.at(-1)?.told.response));
     const attributes: Attributes = {};
     if (this.runId !== undefined) attributes["fallom.run_id"] = this.runId;
     if (provider !== undefined) attributes["fallom.provider"] = provider;
@@ -141,6 +151,10 @@ export class Report {
     const inside = this.span.known.insideAgent === true;
     return instructionTexts(this.agent, this.instructions, body, inside);
   }
+}
+
+function modelOfStep(step: unknown): Model {
+  return modelOf(field(step, "response"));
 }
 
 function hasUsage(step: unknown): boolean {

@@ -10,7 +10,7 @@ import { messageTexts } from "./link";
 import { LiveRuns } from "./live";
 import type { Method } from "./methods";
 import { tracedArguments } from "./options";
-import { pickUsage, sumUsage, toolPart, type Usage, usageOf } from "./pick";
+import { pickUsage, sumUsage, type Told, toldBy, toolPart, type Usage, usageOf } from "./pick";
 import { type Fields, field, isObject, isPromise, list, quietly, text } from "./read";
 import { Report } from "./report";
 import { recallSuspended, rememberSuspended, type SuspendedRun } from "./suspended";
@@ -97,7 +97,6 @@ export class AgentRun implements Witness {
     this.signal = field(options, "abortSignal");
     if (!this.span.recording) return;
     live.keep(this);
-    if (this.report.runId !== undefined) live.name(this.report.runId, this);
     const known = this.report.begin(name, args[0]);
     known.insideAgent = live.isAround(outer);
     known.promptJson = call.promptJson ?? promptHere(sessionId) ?? before?.promptJson;
@@ -107,8 +106,12 @@ export class AgentRun implements Witness {
     this.span.witness = this;
   }
 
+  get runId(): string | undefined {
+    return this.report.runId;
+  }
+
   soFar(): SpanEnd {
-    live.forget(this, this.report.runId);
+    live.forget(this);
     return this.report.soFar();
   }
 
@@ -164,7 +167,7 @@ export class AgentRun implements Witness {
    * the same process.
    */
   goingOn(): AgentRun {
-    return live.has(this) ? this : (live.byId(this.report.runId) ?? this);
+    return live.has(this) ? this : (live.byId(this.runId) ?? this);
   }
 
   /**
@@ -200,23 +203,29 @@ export class AgentRun implements Witness {
 
   private returned(value: unknown): void {
     const { gives } = this.call.method;
-    this.named(value);
-    if (gives === "output") this.answered(value);
-    else if (isObject(value)) this.stream = new WeakRef(value);
+    if (gives === "output") {
+      this.answered(value);
+      return;
+    }
+    this.named(field(value, "runId"));
+    if (isObject(value)) this.stream = new WeakRef(value);
     if (gives === "network") this.watchNetwork(value);
   }
 
   /** A `generate` has resolved. Suspended and aborted runs do so, too. */
   private answered(result: unknown): void {
-    const finishReason = text(field(result, "finishReason"));
+    const told = toldBy(result);
+    this.named(told.runId);
+    const finishReason = text(told.finishReason);
     // 0.24 gives no reason for an aborted run.
     const cut = finishReason === undefined && field(this.signal, "aborted") === true && isObject(result);
     if (finishReason === "suspended") this.suspended(result);
-    else this.succeeded(cut ? { ...result, finishReason: "aborted" } : result);
+    else if (cut) this.succeeded({ ...result, finishReason: "aborted" });
+    else this.succeeded(result, told);
   }
 
   private chunk(chunk: unknown): void {
-    this.named(chunk);
+    this.named(field(chunk, "runId"));
     const { report } = this;
     const type = field(chunk, "type") ?? field(field(chunk, "chunk"), "type");
     if (report.firstTokenMs === undefined && FIRST_TOKENS.has(String(type))) report.firstTokenMs = now();
@@ -227,8 +236,8 @@ export class AgentRun implements Witness {
   }
 
   private stepEnded(step: unknown): void {
-    this.named(step);
     const { ended, startMs } = this.report.step(step);
+    this.named(ended.told.runId);
     this.tools.settle(ended.told.toolResults, startMs, ended.endMs);
     // The end of a stream that failed: `onFinish` will not come, and on 0.24 not always `onError`.
     if (ended.told.finishReason === "error" && this.call.method.gives === "stream") {
@@ -244,9 +253,9 @@ export class AgentRun implements Witness {
     else this.failed(error);
   }
 
-  private succeeded(result: unknown): void {
-    this.named(result);
-    this.finish(result, usageOf(result) ?? this.report.usageOfSteps);
+  private succeeded(result: unknown, told: Told = toldBy(result)): void {
+    this.named(told.runId);
+    this.finish(result, usageOf(told) ?? this.report.usageOfSteps, undefined, told);
   }
 
   private aborted(event: unknown): void {
@@ -292,32 +301,35 @@ export class AgentRun implements Witness {
   }
 
   /** Ends the span, and with it what is left of its tools. */
-  private finish(result: unknown, usage: Usage | undefined, failure?: SpanEnd): void {
-    if (!live.forget(this, this.report.runId)) return;
+  private finish(
+    result: unknown,
+    usage: Usage | undefined,
+    failure?: SpanEnd,
+    told: Told = toldBy(result),
+  ): void {
+    if (!live.forget(this)) return;
     const endMs = now();
-    this.settleUnseen(result, endMs);
+    this.settleUnseen(told, endMs);
     this.tools.end(endMs);
-    const end = this.report.end(result, usage, endMs);
+    const end = this.report.end(result, told, usage, endMs);
     this.span.finish(failure ? { ...end, ...failure, response: undefined } : end);
     if (usage && this.parent) this.parent.childUsage = sumUsage([this.parent.childUsage, usage]);
     if (this.asTool) this.parent?.tools.adoptedEnded(this.asTool, endMs);
   }
 
   /** Steps that no callback told of, and the results of calls that no step told of. */
-  private settleUnseen(result: unknown, endMs: number): void {
-    const told = this.report.steps.length;
-    const steps = list(field(result, "steps"));
-    const settle = (step: unknown) =>
-      this.tools.settle(field(step, "toolResults"), this.report.lastMs, endMs);
-    for (let i = told; i < steps.length; i++) settle(steps[i]);
-    if (told === 0 && steps.length === 0) settle(result);
+  private settleUnseen({ steps: all, toolResults }: Told, endMs: number): void {
+    const { tools, report } = this;
+    const seen = report.steps.length;
+    const steps = list(all);
+    for (let i = seen; i < steps.length; i++)
+      tools.settle(field(steps[i], "toolResults"), report.lastMs, endMs);
+    if (seen === 0 && steps.length === 0) tools.settle(toolResults, report.lastMs, endMs);
   }
 
   /** Mastra gives a run its id when it likes; whatever carries it first, tells it. */
-  private named(carrier: unknown): void {
-    if (this.report.runId !== undefined) return;
-    this.report.runId = text(field(carrier, "runId"));
-    if (this.report.runId !== undefined) live.name(this.report.runId, this);
+  private named(runId: unknown): void {
+    this.report.runId ??= text(runId);
   }
 }
 

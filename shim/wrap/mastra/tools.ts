@@ -205,17 +205,20 @@ function thrownBy(error: unknown): unknown {
   return isMastras ? (field(error, "cause") ?? error) : error;
 }
 
-/** Whose a tool's execution is, asked when it runs: a resumed run may be given what its first call was. */
-export interface ToolOwner {
+/** Whose a tool's execution is. */
+interface ToolOwner {
   readonly tools: ToolSpans;
   lookForEnd(): void;
 }
 
+/** A run that gives Mastra tools, or hooks around them. */
+export interface ToolRun {
+  /** The run that they belong to by now: a resumed run may be given what its first call was. */
+  goingOn(): ToolOwner;
+}
+
 /** Hooks of Mastra ≥ 1.50 around each tool's execution, the user's own included. */
-export function toolHooks(
-  owner: () => ToolOwner,
-  users: { beforeToolCall?: unknown; afterToolCall?: unknown },
-) {
+export function toolHooks(run: ToolRun, users: { beforeToolCall?: unknown; afterToolCall?: unknown }) {
   /** By the context object, which both hooks of one execution are given. */
   let executions: Map<unknown, { tools: ToolSpans; execution: Execution }> | undefined;
   const ended = (context: unknown, outcome: { result?: unknown; error?: unknown }): void => {
@@ -223,14 +226,14 @@ export function toolHooks(
     if (started === undefined) return;
     executions?.delete(context);
     started.tools.finish(started.execution, outcome);
-    if (outcome.result === undefined && outcome.error === undefined) owner().lookForEnd();
+    if (outcome.result === undefined && outcome.error === undefined) run.goingOn().lookForEnd();
   };
   return {
     beforeToolCall(this: unknown, ...args: unknown[]): unknown {
       const { context, toolName, input } = hookCall(args[0]);
       quietly(() => {
         if (!isObject(context)) return;
-        const { tools } = owner();
+        const { tools } = run.goingOn();
         const execution = tools.enter(String(toolName), callIdIn(context), input);
         executions ??= new Map();
         executions.set(context, { tools, execution });
@@ -299,21 +302,21 @@ function watch(value: unknown, see: (value: unknown) => void): void {
 }
 
 /** Copies of tools, for one call, whose `execute` is traced; the tools themselves are not touched. */
-export function tracedCopies(owner: () => ToolOwner, originals: unknown): Record<string, unknown> {
+export function tracedCopies(run: ToolRun, originals: unknown): Record<string, unknown> {
   const copies: Record<string, unknown> = {};
   for (const [name, tool] of Object.entries((originals ?? {}) as object)) {
     const execute = field(tool, "execute");
     copies[name] =
-      typeof execute === "function" ? copyOf(owner, name, tool as object, execute as () => unknown) : tool;
+      typeof execute === "function" ? copyOf(run, name, tool as object, execute as () => unknown) : tool;
   }
   return copies;
 }
 
-function copyOf(owner: () => ToolOwner, name: string, tool: object, execute: () => unknown): object {
+function copyOf(run: ToolRun, name: string, tool: object, execute: () => unknown): object {
   const copy = Object.create(Object.getPrototypeOf(tool), Object.getOwnPropertyDescriptors(tool)) as object;
   const traced = (...args: unknown[]): unknown => {
     const call = (): unknown => Reflect.apply(execute, tool, args);
-    const tools = quietly(() => owner().tools);
+    const tools = quietly(() => run.goingOn().tools);
     const execution = quietly(() => tools?.start(name, callIdIn(args[1]), inputOf(args)));
     if (tools === undefined || execution === undefined) return call();
     const ended = (outcome: { result?: unknown; error?: unknown }): void =>
