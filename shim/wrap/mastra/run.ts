@@ -101,8 +101,8 @@ export class AgentRun implements Witness {
     known.insideAgent = live.isAround(outer);
     known.promptJson = call.promptJson ?? promptHere(sessionId) ?? before?.promptJson;
     this.span.known = known;
-    // Itself, and no function made here: what a constructor's functions hold, V8 keeps until it collects all (Node 20
-    // to 26), and moves it to the old generation before, each run that there ever was.
+    // An object, and no function in a field: of those that close over what they belong to, V8 lets go only when it
+    // collects all (Node 20 to 26; `garbage.test.mjs`), and would move each run that there ever was to the old generation.
     this.span.witness = this;
   }
 
