@@ -190,7 +190,10 @@ export function toldBy(value: unknown): Told {
   }
 }
 
-/** Of a response: the model that answered, else the one asked for; the answer's id; and who provides the model (`openai.responses`). */
+/**
+ * What a response says of its model: which one answered, else which was asked for; the answer's id; and who provides the
+ * model (`openai.responses`).
+ */
 export interface Model {
   readonly modelId: string | undefined;
   readonly responseId: string | undefined;

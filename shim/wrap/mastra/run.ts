@@ -207,7 +207,7 @@ export class AgentRun implements Witness {
       this.answered(value);
       return;
     }
-    this.named(field(value, "runId"));
+    this.namedBy(value);
     if (isObject(value)) this.stream = new WeakRef(value);
     if (gives === "network") this.watchNetwork(value);
   }
@@ -225,7 +225,7 @@ export class AgentRun implements Witness {
   }
 
   private chunk(chunk: unknown): void {
-    this.named(field(chunk, "runId"));
+    this.namedBy(chunk);
     const { report } = this;
     const type = field(chunk, "type") ?? field(field(chunk, "chunk"), "type");
     if (report.firstTokenMs === undefined && FIRST_TOKENS.has(String(type))) report.firstTokenMs = now();
@@ -330,6 +330,10 @@ export class AgentRun implements Witness {
   /** Mastra gives a run its id when it likes; whatever carries it first, tells it. */
   private named(runId: unknown): void {
     this.report.runId ??= text(runId);
+  }
+
+  private namedBy(carrier: unknown): void {
+    if (this.runId === undefined) this.named(field(carrier, "runId"));
   }
 }
 
