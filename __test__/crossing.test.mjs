@@ -170,3 +170,27 @@ test("a getter that records a span of its own disturbs neither", async () => {
   const [span] = await server.waitForSpans(1, inner.getContext());
   assert.equal(span.attributes.input, "y".repeat(100));
 });
+
+test("each item of a list is read once, and one that throws costs itself alone", async () => {
+  const reads = [0, 0];
+  const list = ["first", "second", "third"];
+  Object.defineProperty(list, 0, {
+    enumerable: true,
+    get: () => `read ${++reads[0]} times`,
+  });
+  Object.defineProperty(list, 1, {
+    enumerable: true,
+    get() {
+      reads[1]++;
+      throw new Error("not now");
+    },
+  });
+  const agent = { generate: async () => "done" };
+  const session = fallom.session({ configKey: "app", sessionId: "list" });
+  await session.wrapMastraAgent(agent).generate([{ list }]);
+  assert.deepEqual(reads, [1, 1]);
+  await fallom.flush();
+  const [span] = await server.waitForSpans(1, session.getContext());
+  const [{ list: came }] = raw(span, "request");
+  assert.deepEqual(came, ["read 1 times", "[threw: not now]", "third"]);
+});

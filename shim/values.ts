@@ -160,20 +160,7 @@ function putOdd(value: object, key: string): boolean {
   return text !== undefined;
 }
 
-/** So many items of an array are asked for at once. */
-const FETCHED = 64;
-/** Written so that the engine does not leave out what it is for: `fetchItems` needs no answer. */
-const fetched = { objects: 0 };
-
-/** Asks for the items' memory, which the walk would else wait for one by one: messages are seldom in a cache. */
-function fetchItems(items: readonly unknown[]): void {
-  let objects = 0;
-  for (let i = 0; i < items.length && i < FETCHED; i++) if (typeof items[i] === "object") objects++;
-  fetched.objects = objects;
-}
-
 function putItems(items: readonly unknown[]): void {
-  fetchItems(items);
   putArray();
   for (let i = 0; i < items.length; i++) {
     if (isOneTooMany()) {
