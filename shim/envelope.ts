@@ -19,8 +19,9 @@ import { native } from "./native";
 import type { Snapshot } from "./slab";
 import { putKnown, putNamed, putValue, Written } from "./values";
 
-/** What a span's attributes hold; of a value that was captured, its JSON text. */
-export type Attributes = Record<string, string | number | boolean | Snapshot>;
+/** What an attribute of a span is; of a value that was captured, its JSON text. */
+export type Attribute = string | number | boolean | Snapshot;
+export type Attributes = Record<string, Attribute>;
 
 /** What is known of a span at its end, or so far. Its values are written as they are then. */
 export interface SpanEnd {
@@ -35,6 +36,9 @@ export interface SpanEnd {
   /** Taken when the span began. */
   request?: Snapshot | undefined;
   response?: unknown;
+  /** Of a manual span, in their place. */
+  input?: Attribute | undefined;
+  output?: Attribute | undefined;
   usage?: object | undefined;
   metadata?: object | undefined;
   timings?: object | undefined;
@@ -80,15 +84,17 @@ const ERROR_MESSAGE = 11;
 const TIME_TO_FIRST_TOKEN_MS = 12;
 const IS_STREAMING = 13;
 const ATTRIBUTES = 14;
-const REQUEST = 15;
-const RESPONSE = 16;
-const USAGE = 17;
-const METADATA = 18;
-const TIMINGS = 19;
-const PROMPT = 20;
-const LINK_TEXTS = 21;
-const LINK_MESSAGES = 22;
-const INSIDE_AGENT = 23;
+const USAGE = 15;
+const METADATA = 16;
+const TIMINGS = 17;
+const REQUEST = 18;
+const RESPONSE = 19;
+const INPUT = 20;
+const OUTPUT = 21;
+const PROMPT = 22;
+const LINK_TEXTS = 23;
+const LINK_MESSAGES = 24;
+const INSIDE_AGENT = 25;
 
 /**
  * Hands one finished span to the core, in one crossing. Of what was known before and `end` both tell, `end` is right.
@@ -138,10 +144,10 @@ function putSpan(span: EndedSpan, end: SpanEnd): void {
   putFlag(IS_STREAMING, span.streaming);
   putFlag(INSIDE_AGENT, end.insideAgent ?? known.insideAgent);
   putAttributes(known.attributes, end.attributes);
-  if (span.capture) putContent(end.request ?? known.request, end.response ?? known.response);
   putValueField(USAGE, end.usage ?? known.usage);
   putValueField(METADATA, end.metadata ?? known.metadata);
   putValueField(TIMINGS, end.timings ?? known.timings);
+  if (span.capture) putContent(known, end);
   putValueField(LINK_TEXTS, end.linkTexts ?? known.linkTexts);
   putValueField(LINK_MESSAGES, end.linkMessages ?? known.linkMessages);
   const promptJson = end.promptJson ?? known.promptJson;
@@ -151,12 +157,22 @@ function putSpan(span: EndedSpan, end: SpanEnd): void {
   }
 }
 
-function putContent(request: Snapshot | undefined, response: unknown): void {
+function putContent(known: SpanEnd, end: SpanEnd): void {
+  const request = end.request ?? known.request;
   if (request !== undefined) {
     putField(REQUEST);
     putSnapshot(request);
   }
-  putValueField(RESPONSE, response);
+  putValueField(RESPONSE, end.response ?? known.response);
+  putManualField(INPUT, known.input);
+  putManualField(OUTPUT, known.output);
+}
+
+function putManualField(field: number, value: Attribute | undefined): void {
+  if (typeof value === "object") {
+    putField(field);
+    putJsonOf(value);
+  } else putValueField(field, value);
 }
 
 function putTextField(field: number, value: string | undefined): void {
@@ -191,7 +207,7 @@ function putAttributesOf(attributes: Attributes): void {
   for (let i = 0; i < names.length; i++) putAttribute(names[i] as string, attributes[names[i] as string]);
 }
 
-function putAttribute(name: string, value: Attributes[string] | undefined): void {
+function putAttribute(name: string, value: Attribute | undefined): void {
   if (typeof value === "object") {
     putText(name);
     putJsonOf(value);

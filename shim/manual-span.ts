@@ -1,6 +1,6 @@
 import { isContainer, jsonOf } from "./bytes";
 import { current, enter } from "./context";
-import type { Attributes } from "./envelope";
+import type { Attribute } from "./envelope";
 import { describeError } from "./error";
 import { identityOf } from "./identity";
 import { asSpanId, asTraceId, newTraceId } from "./ids";
@@ -29,9 +29,6 @@ const PROMPTED: ReadonlySet<SpanKind> = new Set<SpanKind>(["agent", "llm"]);
 
 /** Says that a span is a manual one; no attribute of the user's can say otherwise. */
 const SPAN_TYPE = "fallom.span_type";
-
-/** The attributes that are content, and stay away when content capture is off. */
-const CONTENT: ReadonlySet<string> = new Set(["input", "output"]);
 
 /**
  * A span that the user opens and ends; made by `session.span`. Until `end`, what its session does after it in the
@@ -126,14 +123,22 @@ export function startManual(
 export function addAttributes(span: OpenSpan, attributes: unknown): void {
   if (typeof attributes !== "object" || attributes === null) return;
   for (const key of keysOf(attributes)) {
-    if (CONTENT.has(key) && !span.capture) continue;
-    if (key !== SPAN_TYPE && key !== "__proto__") addAttribute(span, key, attributeOf(attributes, key));
+    if (key === "input" || key === "output") {
+      // Content stays away when its capture is off.
+      if (span.capture) setContent(span, key, attributeOf(attributes, key));
+    } else if (key !== SPAN_TYPE && key !== "__proto__") {
+      setAttribute(span, key, attributeOf(attributes, key));
+    }
   }
 }
 
-/** Adds one, unless there is nothing to add. */
-export function addAttribute(span: OpenSpan, key: string, value: Attributes[string] | undefined): void {
-  // A span that has ended has none any more.
+/** Sets one that is content, unless there is nothing to set. */
+export function setContent(span: OpenSpan, key: "input" | "output", value: Attribute | undefined): void {
+  // A span that has ended has nothing any more.
+  if (span.known.attributes !== undefined && value !== undefined) span.known[key] = value;
+}
+
+function setAttribute(span: OpenSpan, key: string, value: Attribute | undefined): void {
   const known = span.known.attributes;
   if (known !== undefined && value !== undefined) known[key] = value;
 }
@@ -146,7 +151,7 @@ function keysOf(value: object): string[] {
   }
 }
 
-function attributeOf(holder: object, key: string): Attributes[string] | undefined {
+function attributeOf(holder: object, key: string): Attribute | undefined {
   let value: unknown;
   try {
     value = (holder as Record<string, unknown>)[key];

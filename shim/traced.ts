@@ -1,6 +1,6 @@
 import { types } from "node:util";
 import { describeError } from "./error";
-import { addAttribute, startManual } from "./manual-span";
+import { setContent, startManual } from "./manual-span";
 import type { OpenSpan } from "./span";
 import type { SpanOptions } from "./types";
 import { capture } from "./values";
@@ -27,7 +27,7 @@ export function wrapTraced<F extends (...args: never[]) => unknown>(
     apply(target, self: unknown, args: unknown[]): unknown {
       const span = startManual(session, name, options);
       if (!span.recording) return Reflect.apply(target, self, args);
-      setContent(span, "input", args.length === 1 ? args[0] : args);
+      keep(span, "input", args.length === 1 ? args[0] : args);
       let result: unknown;
       try {
         result = span.apply(target, self, args);
@@ -53,7 +53,7 @@ function follow(span: OpenSpan, promise: Promise<unknown>): Promise<unknown> {
 }
 
 function succeed<T>(span: OpenSpan, value: T): T {
-  setContent(span, "output", value);
+  keep(span, "output", value);
   span.finish();
   return value;
 }
@@ -62,6 +62,6 @@ function fail(span: OpenSpan, error: unknown): void {
   span.finish({ status: "ERROR", errorMessage: describeError(error, span.capture) });
 }
 
-function setContent(span: OpenSpan, name: "input" | "output", value: unknown): void {
-  if (span.capture) addAttribute(span, name, capture(value));
+function keep(span: OpenSpan, name: "input" | "output", value: unknown): void {
+  if (span.capture) setContent(span, name, capture(value));
 }

@@ -34,19 +34,28 @@ impl Buffer {
     /// Writes the parts behind what it holds, and gives where they stand together; `None` if there is no room.
     pub fn put(&mut self, parts: &[&[u8]]) -> Option<Range<usize>> {
         let len = parts.iter().map(|part| part.len()).sum::<usize>();
-        let at = self.used..self.used.checked_add(len)?;
-        if at.end > self.pages.len() {
-            return None;
-        }
-        self.fetch(at.end);
-        let mut place = self.pages.get_mut(at.clone())?;
+        let from = self.used;
+        let mut place = self.rest(len)?.get_mut(..len)?;
         for part in parts {
             let (here, behind) = place.split_at_mut_checked(part.len())?;
             here.copy_from_slice(part);
             place = behind;
         }
-        self.used = at.end;
-        Some(at)
+        self.used += len;
+        Some(from..self.used)
+    }
+
+    /// All memory behind what it holds, of which `likely` bytes will be written; `None` if there are not so many.
+    pub fn rest(&mut self, likely: usize) -> Option<&mut [u8]> {
+        let end = self.used.checked_add(likely).filter(|end| *end <= self.pages.len())?;
+        self.fetch(end);
+        self.pages.get_mut(self.used..)
+    }
+
+    /// So many bytes of the rest were written, and are held from now on.
+    pub fn take_in(&mut self, len: usize) {
+        self.used = self.used.saturating_add(len).min(self.pages.len());
+        self.fetched = self.fetched.max(self.used);
     }
 
     /// The pages up to there will be written to.

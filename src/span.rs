@@ -38,11 +38,14 @@ pub struct FinishedSpan<'a> {
     /// Scalars.
     pub attributes: Map<String, Value>,
     /// JSON text, like the four that follow.
-    pub request: Option<String>,
-    pub response: Option<String>,
     pub usage: Option<String>,
     pub metadata: Option<String>,
     pub timings: Option<String>,
+    pub request: Option<String>,
+    pub response: Option<String>,
+    /// In their place, of a manual span: scalars, as the user set them.
+    pub input: Option<Value>,
+    pub output: Option<Value>,
     /// The prompt that the caller named; empty if they named none of Fallom's.
     pub prompt: Option<PromptLink>,
     /// The instructions of the call, which may be a rendered prompt: compared in `linking`, never sent.
@@ -76,15 +79,17 @@ mod field {
     pub const TIME_TO_FIRST_TOKEN_MS: u8 = 12;
     pub const IS_STREAMING: u8 = 13;
     pub const ATTRIBUTES: u8 = 14;
-    pub const REQUEST: u8 = 15;
-    pub const RESPONSE: u8 = 16;
-    pub const USAGE: u8 = 17;
-    pub const METADATA: u8 = 18;
-    pub const TIMINGS: u8 = 19;
-    pub const PROMPT: u8 = 20;
-    pub const LINK_TEXTS: u8 = 21;
-    pub const LINK_MESSAGES: u8 = 22;
-    pub const INSIDE_AGENT: u8 = 23;
+    pub const USAGE: u8 = 15;
+    pub const METADATA: u8 = 16;
+    pub const TIMINGS: u8 = 17;
+    pub const REQUEST: u8 = 18;
+    pub const RESPONSE: u8 = 19;
+    pub const INPUT: u8 = 20;
+    pub const OUTPUT: u8 = 21;
+    pub const PROMPT: u8 = 22;
+    pub const LINK_TEXTS: u8 = 23;
+    pub const LINK_MESSAGES: u8 = 24;
+    pub const INSIDE_AGENT: u8 = 25;
 }
 
 /// The fields as they were met.
@@ -104,11 +109,13 @@ struct Fields<'a> {
     time_to_first_token_ms: Option<u64>,
     is_streaming: bool,
     attributes: Map<String, Value>,
-    request: Option<String>,
-    response: Option<String>,
     usage: Option<String>,
     metadata: Option<String>,
     timings: Option<String>,
+    request: Option<String>,
+    response: Option<String>,
+    input: Option<Value>,
+    output: Option<Value>,
     prompt: Option<PromptLink>,
     link_texts: Vec<Cow<'a, str>>,
     link_messages: Vec<Cow<'a, str>>,
@@ -148,11 +155,13 @@ impl<'a> Fields<'a> {
             }
             field::IS_STREAMING => self.is_streaming = reader.boolean()?,
             field::ATTRIBUTES => self.attributes = reader.scalars()?,
-            field::REQUEST => self.request = Some(reader.json()?),
-            field::RESPONSE => self.response = Some(reader.json()?),
             field::USAGE => self.usage = Some(reader.json()?),
             field::METADATA => self.metadata = Some(reader.json()?),
             field::TIMINGS => self.timings = Some(reader.json()?),
+            field::REQUEST => self.request = Some(reader.json()?),
+            field::RESPONSE => self.response = Some(reader.json()?),
+            field::INPUT => self.input = reader.scalar()?,
+            field::OUTPUT => self.output = reader.scalar()?,
             field::PROMPT => self.prompt = Some(parsed(reader)?),
             field::LINK_TEXTS => self.link_texts = reader.texts()?,
             field::LINK_MESSAGES => self.link_messages = reader.texts()?,
@@ -162,8 +171,12 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// `None` if one is missing that each span has.
+    /// `None` if one is missing that each span has, or it has the content of two kinds of spans.
     fn whole(self) -> Option<FinishedSpan<'a>> {
+        let is_manual = self.input.is_some() || self.output.is_some();
+        if is_manual && (self.request.is_some() || self.response.is_some()) {
+            return None;
+        }
         Some(FinishedSpan {
             session: self.session?,
             trace_id: self.trace_id?,
@@ -179,11 +192,13 @@ impl<'a> Fields<'a> {
             time_to_first_token_ms: self.time_to_first_token_ms,
             is_streaming: self.is_streaming,
             attributes: self.attributes,
-            request: self.request,
-            response: self.response,
             usage: self.usage,
             metadata: self.metadata,
             timings: self.timings,
+            request: self.request,
+            response: self.response,
+            input: self.input,
+            output: self.output,
             prompt: self.prompt,
             link_texts: self.link_texts,
             link_messages: self.link_messages,

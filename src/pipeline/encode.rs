@@ -15,6 +15,7 @@ use crate::diagnostics::{debug, debugging};
 use crate::linking::Linking;
 use crate::span::Unreadable;
 use crate::span::straight::{Messages, Straight, Tools};
+use crate::wire::Room;
 use crate::wire::fallom::{Kind, PromptLink};
 
 /// So many bytes at most become of one of an envelope: two stand for a name of 24 letters with what surrounds it, and what
@@ -23,8 +24,25 @@ pub(super) const WORST_GROWTH: usize = 2 * 15;
 /// Room for the names of the content's attributes and for `fallom.truncated_bytes`.
 const NAMES: usize = 160;
 
-/// Takes the parts of a span, which stand one behind the other on the wire.
-pub type Put<'p> = &'p mut dyn FnMut(&[&[u8]]);
+/// Room beside what an envelope takes, for what the wire names, and escapes.
+const MORE: usize = 1024;
+
+/// Where a span was written, and how many bytes it has.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Written {
+    /// In the memory that was lent for it.
+    There(usize),
+    /// It found no room there, or was not made in one pass.
+    Apart(usize),
+}
+
+/// Why a span was not written in one pass.
+pub(super) enum NotStraight {
+    /// The memory is too short for it.
+    Full,
+    /// It must be done with care.
+    Odd,
+}
 
 /// Why a span has no bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,40 +93,69 @@ impl Encoder {
     /// See [`EncodeError`].
     pub fn encode(&self, envelope: &[u8], max_span_bytes: usize) -> Result<Vec<u8>, EncodeError> {
         let mut bytes = Vec::new();
-        self.encode_into(envelope, max_span_bytes, &mut |parts| bytes = parts.concat())?;
+        let (Written::There(length) | Written::Apart(length)) =
+            self.encode_into(envelope, max_span_bytes, &mut [], &mut bytes)?;
+        bytes.truncate(length);
         Ok(bytes)
     }
 
-    /// As [`Encoder::encode`]; the parts of which the JSON consists are given to `put`, together.
+    /// As [`Encoder::encode`], into `memory` if it can be done there, else into `apart`, which grows as it must.
     ///
     /// # Errors
     /// See [`EncodeError`].
-    pub fn encode_into(&self, envelope: &[u8], max_span_bytes: usize, put: Put) -> Result<(), EncodeError> {
-        if self.encode_straight(envelope, max_span_bytes, put).is_none() {
-            put(&[&self.encode_carefully(envelope, max_span_bytes)?]);
+    pub fn encode_into(
+        &self,
+        envelope: &[u8],
+        max_span_bytes: usize,
+        memory: &mut [u8],
+        apart: &mut Vec<u8>,
+    ) -> Result<Written, EncodeError> {
+        let mut written = self.encode_straight(envelope, max_span_bytes, memory).map(Written::There);
+        let mut wanted = likely_len(envelope);
+        while let Err(NotStraight::Full) = written {
+            if apart.len() < wanted {
+                *apart = vec![0; wanted];
+            }
+            written = self.encode_straight(envelope, max_span_bytes, apart).map(Written::Apart);
+            wanted = apart.len() * 2;
         }
-        Ok(())
+        written.or_else(|_| {
+            *apart = self.encode_carefully(envelope, max_span_bytes)?;
+            Ok(Written::Apart(apart.len()))
+        })
     }
 
-    /// Nothing where it must be done with care.
-    pub(super) fn encode_straight(&self, envelope: &[u8], max_span_bytes: usize, put: Put) -> Option<()> {
+    /// Says how much of `memory` the span takes.
+    pub(super) fn encode_straight(
+        &self,
+        envelope: &[u8],
+        max_span_bytes: usize,
+        memory: &mut [u8],
+    ) -> Result<usize, NotStraight> {
         let mut tools = self.tools.lock();
-        let links = self.linking.any() || debugging();
-        let written = tools.write(envelope, max_span_bytes, links);
-        let done = written.and_then(|span| {
-            // What would tell it by its text was not gathered, where nobody had asked for a prompt when this began.
-            let by_text = span.prompt.is_none() && !links;
-            let link = if by_text { PromptLink::default() } else { self.link_straight(&span) };
-            let may_be_long = may_be_long(envelope, max_span_bytes);
-            let parts = tools.finish(&span, &link, |length, names| {
-                let needed = if may_be_long { length - names + NAMES } else { length };
-                needed.max(length) <= max_span_bytes
-            })?;
-            put(&parts);
-            Some(())
-        });
+        let mut room = Room::new(memory, max_span_bytes);
+        let length = self.write_straight(envelope, max_span_bytes, &mut tools, &mut room);
         tools.end();
-        done
+        length.ok_or(if room.is_full() { NotStraight::Full } else { NotStraight::Odd })
+    }
+
+    fn write_straight(
+        &self,
+        envelope: &[u8],
+        max_span_bytes: usize,
+        tools: &mut Tools,
+        room: &mut Room,
+    ) -> Option<usize> {
+        let links = self.linking.any() || debugging();
+        let span = tools.write(envelope, room, links)?;
+        // What would tell it by its text was not gathered, where nobody had asked for a prompt when this began.
+        let by_text = span.prompt.is_none() && !links;
+        let link = if by_text { PromptLink::default() } else { self.link_straight(&span) };
+        span.finish(&link, room)?;
+        let length = room.at();
+        let is_measured = may_be_long(envelope, max_span_bytes);
+        let needed = if is_measured { length - span.names + NAMES } else { length };
+        (needed.max(length) <= max_span_bytes).then_some(length)
     }
 
     fn link_straight(&self, span: &Straight) -> PromptLink {
@@ -156,6 +203,11 @@ impl Encoder {
         }
         search.link(!used.inside_agent)
     }
+}
+
+/// What a span takes on the wire, most of the time.
+pub fn likely_len(envelope: &[u8]) -> usize {
+    envelope.len() + envelope.len() / 4 + MORE
 }
 
 fn may_be_long(envelope: &[u8], max_span_bytes: usize) -> bool {

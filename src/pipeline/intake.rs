@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use super::batch::Left;
 use super::disk::Disk;
-use super::encode::EncodeError;
+use super::encode::{EncodeError, Written, likely_len};
 use super::inbox::{Block, Raw};
 use super::ledger::DropReason;
-use super::lines::{Buffers, Lines};
+use super::lines::Lines;
 use super::shared::Shared;
 use super::unit::Queued;
 use super::waiting::tidy;
@@ -20,6 +20,10 @@ use crate::settings::{Batch, Settings};
 /// With a spool, the first spans of a block are on disk before the last ones are encoded.
 const WRITTEN_AT_ONCE: usize = 32;
 
+/// Memory for a span apart that is kept: for good, and while spans need it.
+const MOST_APART: usize = 64 * 1024;
+const MOST_APART_IN_USE: usize = 1024 * 1024;
+
 /// When more than this share of the queue is written, it is queued: what is held can be packed there, or make room.
 const MOST_WRITTEN: usize = 8;
 
@@ -27,8 +31,10 @@ const MOST_WRITTEN: usize = 8;
 #[derive(Default)]
 pub struct Intake {
     lines: Lines,
+    /// Where a span is written for which they have no room.
+    apart: Vec<u8>,
     /// The spans of these lines.
-    written: Vec<Written>,
+    written: Vec<Waiting>,
     /// Their length.
     bytes: usize,
     /// The length that they had in the inbox.
@@ -37,7 +43,7 @@ pub struct Intake {
     left: Left,
 }
 
-struct Written {
+struct Waiting {
     seq: u64,
     since: Instant,
     at: Range<usize>,
@@ -46,8 +52,8 @@ struct Written {
 /// Where a span was written.
 enum Place {
     Line(Range<usize>),
-    /// It does not fit there any more.
-    Apart(Vec<u8>),
+    /// It does not fit there any more, and stands apart: so many bytes.
+    Apart(usize),
 }
 
 impl Intake {
@@ -102,10 +108,10 @@ impl Intake {
         for span in &block.spans {
             match self.encode(queue.shared, queue.settings, span, block.bytes(span)) {
                 Some(Place::Line(at)) => self.note(span, at),
-                Some(Place::Apart(bytes)) => {
-                    let is_full = !self.left.takes(bytes.len());
+                Some(Place::Apart(len)) => {
+                    let is_full = !self.left.takes(len);
                     self.queue(queue, is_full);
-                    self.begin(queue, span, bytes);
+                    self.begin(queue, span, len);
                 }
                 None => {}
             }
@@ -115,27 +121,45 @@ impl Intake {
                 self.queue(queue, is_full);
             }
         }
+        if self.apart.len() > MOST_APART_IN_USE {
+            self.apart = Vec::new();
+        }
     }
 
-    /// The memory that lines are written to.
-    pub fn buffers(&self) -> &Buffers {
-        self.lines.buffers()
+    /// Whether it keeps more memory than it should for long.
+    pub fn keeps_much(&self) -> bool {
+        self.apart.len() > MOST_APART || self.lines.buffers().keeps_many()
+    }
+
+    /// Frees what was not needed since the last call, but for a little.
+    pub fn free_unneeded(&mut self) {
+        if self.apart.len() > MOST_APART {
+            self.apart = Vec::new();
+        }
+        self.lines.buffers().free_unneeded();
     }
 
     fn encode(&mut self, shared: &Shared, settings: &Settings, raw: &Raw, bytes: &[u8]) -> Option<Place> {
-        let (lines, left) = (&mut self.lines, &self.left);
-        let mut place = None;
-        let mut put = |parts: &[&[u8]]| {
-            let len = parts.iter().map(|part| part.len()).sum();
-            let at = if left.takes(len) { lines.put(parts) } else { None };
-            place = Some(at.map_or_else(|| Place::Apart(parts.concat()), Place::Line));
-        };
+        let (memory, apart) = (self.lines.rest(likely_len(bytes)), &mut self.apart);
         // A bug of ours costs this span, and not all that came in with it.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            shared.encoder.encode_into(bytes, settings.max_span_bytes, &mut put)
+            shared.encoder.encode_into(bytes, settings.max_span_bytes, memory, apart)
         }));
         match outcome.unwrap_or(Err(EncodeError::Bug)) {
-            Ok(()) => place,
+            Ok(Written::There(len)) if self.left.takes(len) => self.lines.take_in(len).map(Place::Line),
+            Ok(Written::There(len)) => {
+                let line = self.lines.rest(len).get(..len)?;
+                if self.apart.len() < len {
+                    self.apart.resize(len, 0);
+                }
+                self.apart.get_mut(..len)?.copy_from_slice(line);
+                Some(Place::Apart(len))
+            }
+            Ok(Written::Apart(len)) => {
+                let line = self.apart.get(..len)?;
+                let at = if self.left.takes(len) { self.lines.put(line) } else { None };
+                Some(at.map_or(Place::Apart(len), Place::Line))
+            }
             Err(error) => {
                 let reason = match &error {
                     EncodeError::TooLarge => DropReason::TooLarge,
@@ -152,18 +176,20 @@ impl Intake {
         self.left.take(at.len());
         self.bytes += at.len();
         self.before += raw.at.len();
-        self.written.push(Written { seq: raw.seq, since: raw.since, at });
+        self.written.push(Waiting { seq: raw.seq, since: raw.since, at });
     }
 
-    /// The first of the next lines. A span that is longer than all of them may be stands alone.
-    fn begin(&mut self, queue: &mut Queue, raw: &Raw, bytes: Vec<u8>) {
-        if !self.left.takes(bytes.len()) {
+    /// The first of the next lines: what stands apart. A span that is longer than all of them may be stays alone.
+    fn begin(&mut self, queue: &mut Queue, raw: &Raw, len: usize) {
+        if !self.left.takes(len) {
             self.left = Left::whole(&queue.settings.batch);
         }
-        match self.lines.put(&[&bytes]) {
+        let line = self.apart.get(..len).unwrap_or_default();
+        match self.lines.put(line) {
             Some(at) => self.note(raw, at),
             None => {
-                let span = Queued { seq: raw.seq, since: raw.since, held: Held::plain(bytes), spooled: None };
+                let held = Held::plain(line.to_vec());
+                let span = Queued { seq: raw.seq, since: raw.since, held, spooled: None };
                 self.left = queue.put(vec![span], raw.at.len(), false);
             }
         }
@@ -179,7 +205,7 @@ impl Intake {
         }
         let lines = self.lines.take();
         self.bytes = 0;
-        let queued = |Written { seq, since, at }| {
+        let queued = |Waiting { seq, since, at }| {
             let held = Held::Plain(Line::among(&lines, at));
             Queued { seq, since, held, spooled: None }
         };

@@ -33,16 +33,29 @@ struct Lent {
 
 impl Lines {
     /// Writes a line behind those that are there, and gives where it stands; `None` if there is no room.
-    pub fn put(&mut self, parts: &[&[u8]]) -> Option<Range<usize>> {
+    pub fn put(&mut self, line: &[u8]) -> Option<Range<usize>> {
+        self.rest(line.len()).get_mut(..line.len())?.copy_from_slice(line);
+        self.take_in(line.len())
+    }
+
+    /// Memory for the next line, which is written there and taken in then; none, if there are not so many bytes as it is
+    /// `likely` to have.
+    pub fn rest(&mut self, likely: usize) -> &mut [u8] {
         let buffer = self.buffer.get_or_insert_with(|| self.buffers.take());
-        let before = buffer.as_ref().len();
-        if before > 0 {
-            buffer.put(&[LINE_FEED])?;
-        }
-        buffer.put(parts).or_else(|| {
-            buffer.truncate(before);
-            None
-        })
+        let feed = feed_behind(buffer);
+        let rest = buffer.rest(feed.len() + likely).and_then(|rest| rest.split_at_mut_checked(feed.len()));
+        let Some((place, rest)) = rest else { return &mut [] };
+        place.copy_from_slice(feed);
+        rest
+    }
+
+    /// The line was written: so many bytes of `rest`. Gives where it stands.
+    pub fn take_in(&mut self, len: usize) -> Option<Range<usize>> {
+        let buffer = self.buffer.as_mut()?;
+        buffer.take_in(feed_behind(buffer).len());
+        let from = buffer.as_ref().len();
+        buffer.take_in(len);
+        Some(from..buffer.as_ref().len())
     }
 
     /// All lines, of which none is left here.
@@ -62,6 +75,11 @@ impl Lines {
     pub fn buffers(&self) -> &Buffers {
         &self.buffers
     }
+}
+
+/// What stands between these lines and the next one.
+fn feed_behind(lines: &Buffer) -> &'static [u8] {
+    if lines.as_ref().is_empty() { b"" } else { LINE_FEED }
 }
 
 impl Buffers {
@@ -104,8 +122,8 @@ mod tests {
     #[test]
     fn a_buffer_is_written_to_again_when_the_last_of_its_lines_is_gone() {
         let mut lines = Lines::default();
-        let [first, second] = [1, 2].map(|byte| lines.put(&[&[byte; 1000], &[byte; 900]]).unwrap());
-        assert_eq!((second.start, lines.put(&[&[3; 300]])), (first.end + LINE_FEED.len(), None));
+        let [first, second] = [1, 2].map(|byte| lines.put(&[byte; 1900]).unwrap());
+        assert_eq!((second.start, lines.put(&[3; 300])), (first.end + LINE_FEED.len(), None));
         let all = lines.take();
         assert_eq!(all.len(), second.end);
         let line = all.slice(second);
@@ -118,8 +136,9 @@ mod tests {
     #[test]
     fn a_few_lines_hold_no_buffer() {
         let mut lines = Lines::default();
-        lines.put(&[b"a"]).unwrap();
-        lines.put(&[b"b"]).unwrap();
+        lines.put(b"a").unwrap();
+        lines.rest(1)[0] = b'b';
+        assert_eq!(lines.take_in(1), Some(2..3));
         assert_eq!(&lines.take()[..], b"a\nb");
         assert_eq!((lines.buffer.is_some(), lines.take().len()), (true, 0));
     }

@@ -174,16 +174,16 @@ async fn run(shared: Arc<Shared>, intake: Arc<Mutex<Intake>>) {
             tidied = now;
             let unneeded = shared.state.lock().inbox.unneeded();
             drop(unneeded);
-            intake.lock().buffers().free_unneeded();
+            intake.lock().free_unneeded();
         }
-        let (written, keeps_many) = {
+        let (written, keeps_much) = {
             let intake = intake.lock();
-            (intake.due(&settings.batch), intake.buffers().keeps_many())
+            (intake.due(&settings.batch), intake.keeps_much())
         };
         let (due, rested, tidy, more) = {
             let state = shared.state.lock();
             let due = state.next_wake(&settings.batch, settings.transport.max_concurrent);
-            let tidy = (keeps_many || state.inbox.keeps_many()).then(|| tidied + KEEP_MEMORY);
+            let tidy = (keeps_much || state.inbox.keeps_many()).then(|| tidied + KEEP_MEMORY);
             // Then spans may come back from the disk.
             (due, state.resting_until(now).filter(|_| disk.has_waiting()), tidy, !state.inbox.is_empty())
         };

@@ -158,26 +158,30 @@ impl<'a> Reader<'a> {
                 tag::END => return Ok(scalars),
                 tag => self.text_of(tag)?,
             };
-            let scalar = match self.byte()? {
-                tag::FALSE => Some(Value::Bool(false)),
-                tag::TRUE => Some(Value::Bool(true)),
-                tag::INT => Some(self.int()?.into()),
-                tag::LONG => Some(self.long()?.into()),
-                tag::JSON_OF => Some(Value::String(self.json()?)),
-                tag @ (tag::SHORT_UTF8 | tag::SHORT_UTF16 | tag::TEXT | tag::NAME) => {
-                    Some(Value::String(self.text_of(tag)?.into_owned()))
-                }
-                tag => {
-                    let mut text = String::new();
-                    self.kept.clear();
-                    self.push(tag, &mut text, 0)?;
-                    serde_json::from_str(&text).ok().filter(Value::is_number)
-                }
-            };
-            if let Some(scalar) = scalar {
+            if let Some(scalar) = self.scalar()? {
                 scalars.insert(name.into_owned(), scalar);
             }
         }
+    }
+
+    /// A scalar; nothing if it is any other value.
+    pub fn scalar(&mut self) -> Read<Option<Value>> {
+        Ok(match self.byte()? {
+            tag::FALSE => Some(Value::Bool(false)),
+            tag::TRUE => Some(Value::Bool(true)),
+            tag::INT => Some(self.int()?.into()),
+            tag::LONG => Some(self.long()?.into()),
+            tag::JSON_OF => Some(Value::String(self.json()?)),
+            tag @ (tag::SHORT_UTF8 | tag::SHORT_UTF16 | tag::TEXT | tag::NAME) => {
+                Some(Value::String(self.text_of(tag)?.into_owned()))
+            }
+            tag => {
+                let mut text = String::new();
+                self.kept.clear();
+                self.push(tag, &mut text, 0)?;
+                serde_json::from_str(&text).ok().filter(Value::is_number)
+            }
+        })
     }
 
     /// The JSON text of any value, as `JSON.stringify` would write it.

@@ -11,7 +11,6 @@ mod sessions;
 mod text;
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use super::field;
 use super::reader::{Kept, Reader, tag};
@@ -37,7 +36,7 @@ const NEEDED: [u8; 8] = [
     field::STATUS,
 ];
 /// Fields up to this are written in the order of their numbers.
-const LAST_IN_ORDER: u8 = field::TIMINGS;
+const LAST_IN_ORDER: u8 = field::OUTPUT;
 const KINDS: [(&[u8], Kind); 7] = [
     (b"agent", Kind::Agent),
     (b"llm", Kind::Llm),
@@ -51,13 +50,12 @@ const KINDS: [(&[u8], Kind); 7] = [
 /// What is used again for each span.
 #[derive(Default)]
 pub struct Tools {
-    room: Room,
     sessions: Sessions,
     names: Names,
     kept: Kept,
 }
 
-/// A span that was written, in the parts of which it consists, and what tells the prompt that it used.
+/// A span that was written but for its end, and what tells the prompt that it used.
 pub struct Straight<'e> {
     pub kind: Kind,
     pub session_id: String,
@@ -67,24 +65,14 @@ pub struct Straight<'e> {
     pub link_messages: Vec<Cow<'e, str>>,
     pub inside_agent: bool,
     request: Option<Reader<'e>>,
-    /// Up to here, what stands before the prompt.
-    head: usize,
-    /// Up to here, the attributes, but for content.
-    attributes: usize,
-    /// Up to here, request and response, as attributes.
-    content: usize,
-    /// Up to here, the other attributes, which stand before them on the wire.
-    raw: usize,
-    /// `input` and `output` of a manual span, among the attributes where the user set them; on the wire they stand last.
-    manual: [Option<Range<usize>>; 2],
     /// Bytes of the names of the content, with what surrounds them.
-    names: usize,
+    pub names: usize,
 }
 
 /// The walk through an envelope.
-struct Walk<'e, 't> {
+struct Walk<'e, 't, 'm> {
     reader: Reader<'e>,
-    room: &'t mut Room,
+    room: &'t mut Room<'m>,
     sessions: &'t mut Sessions,
     names: &'t mut Names,
     kept: &'t mut Kept,
@@ -92,6 +80,8 @@ struct Walk<'e, 't> {
     span: Straight<'e>,
     /// A bit for each field that was met.
     met: u32,
+    /// The attributes have begun.
+    has_head: bool,
     start_ms: i64,
     is_error: bool,
     /// Whether texts are compared with prompts.
@@ -99,22 +89,21 @@ struct Walk<'e, 't> {
 }
 
 impl Tools {
-    /// Writes the span of an envelope, if it can be done in one pass and takes `most` bytes at most. `links`: whether it may
-    /// be asked what prompt it used.
-    pub fn write<'e>(&mut self, envelope: &'e [u8], most: usize, links: bool) -> Option<Straight<'e>> {
-        let Tools { room, sessions, names, kept } = self;
-        room.begin(most);
+    /// Writes the span of an envelope, if it can be done in one pass and there is room. `links`: whether it may be asked what
+    /// prompt it used. Its end is yet to come (`Straight::finish`).
+    pub fn write<'e>(&mut self, envelope: &'e [u8], room: &mut Room, links: bool) -> Option<Straight<'e>> {
+        let Tools { sessions, names, kept } = self;
         let reader = Reader::new(envelope).ok()?;
         let span = Straight::empty();
-        let (met, start_ms, is_error) = (0, 0, false);
-        let mut walk = Walk { reader, room, sessions, names, kept, span, met, start_ms, is_error, links };
+        let (met, has_head, start_ms, is_error) = (0, false, 0, false);
+        let mut walk =
+            Walk { reader, room, sessions, names, kept, span, met, has_head, start_ms, is_error, links };
         walk.whole()?;
         Some(walk.span)
     }
 
     /// The span is done with.
     pub fn end(&mut self) {
-        self.room.end();
         self.kept.end_span();
     }
 }
@@ -130,11 +119,6 @@ impl<'e> Straight<'e> {
             link_messages: Vec::new(),
             inside_agent: false,
             request: None,
-            head: 0,
-            attributes: 0,
-            content: 0,
-            raw: 0,
-            manual: [None, None],
             names: 0,
         }
     }
@@ -145,7 +129,7 @@ impl<'e> Straight<'e> {
     }
 }
 
-impl<'e> Walk<'e, '_> {
+impl<'e> Walk<'e, '_, '_> {
     fn whole(&mut self) -> Option<()> {
         let mut last = 0;
         while let Some(field) = self.reader.field().ok()? {
@@ -160,7 +144,7 @@ impl<'e> Walk<'e, '_> {
             }
             match field {
                 ..field::ATTRIBUTES => self.head(field)?,
-                field::ATTRIBUTES..=field::TIMINGS => {
+                field::ATTRIBUTES..=field::OUTPUT => {
                     self.begin_attributes()?;
                     self.body(field)?;
                 }
@@ -171,10 +155,9 @@ impl<'e> Walk<'e, '_> {
         let has_all = NEEDED.iter().all(|field| self.has(*field));
         // An error without a message has one of ours, in its place.
         let has_message = !self.is_error || self.has(field::ERROR_MESSAGE);
-        let is_manual = self.span.content == self.span.attributes;
-        // `input` beside a request is an attribute like any other.
-        let has_manual = self.span.manual.iter().any(Option::is_some);
-        (has_all && has_message && (is_manual || !has_manual)).then_some(())
+        let has_any = |fields: [u8; 2]| fields.iter().any(|field| self.has(*field));
+        let has_both = has_any([field::REQUEST, field::RESPONSE]) && has_any([field::INPUT, field::OUTPUT]);
+        (has_all && has_message && !has_both).then_some(())
     }
 
     fn has(&self, field: u8) -> bool {
@@ -183,7 +166,7 @@ impl<'e> Walk<'e, '_> {
 
     /// What stands before the attributes, in the order in which it does.
     fn head(&mut self, field: u8) -> Option<()> {
-        if self.span.head > 0 {
+        if self.has_head {
             return None;
         }
         match field {
@@ -229,6 +212,9 @@ impl<'e> Walk<'e, '_> {
     fn body(&mut self, field: u8) -> Option<()> {
         match field {
             field::ATTRIBUTES => self.attributes(),
+            field::USAGE => self.json_member(b",\"fallom.raw.usage\":\"", false),
+            field::METADATA => self.json_member(b",\"fallom.raw.metadata\":\"", false),
+            field::TIMINGS => self.json_member(b",\"fallom.raw.timings\":\"", false),
             field::REQUEST => {
                 if self.links {
                     self.span.request = Some(self.reader.clone());
@@ -236,9 +222,8 @@ impl<'e> Walk<'e, '_> {
                 self.content(b",\"fallom.raw.request\":\"")
             }
             field::RESPONSE => self.content(b",\"fallom.raw.response\":\""),
-            field::USAGE => self.raw(b",\"fallom.raw.usage\":\""),
-            field::METADATA => self.raw(b",\"fallom.raw.metadata\":\""),
-            field::TIMINGS => self.raw(b",\"fallom.raw.timings\":\""),
+            field::INPUT => self.manual(b",\"input\":"),
+            field::OUTPUT => self.manual(b",\"output\":"),
             _ => None,
         }
     }
@@ -304,32 +289,20 @@ impl<'e> Walk<'e, '_> {
     }
 
     fn begin_attributes(&mut self) -> Option<()> {
-        if self.span.head == 0 {
-            self.span.head = self.room.at();
+        if !std::mem::replace(&mut self.has_head, true) {
             self.room.put(b",\"attributes\":{\"fallom.sdk_version\":\"")?;
             self.room.put(SDK_VERSION.as_bytes())?;
             self.room.put(b"\",\"fallom.sdk\":\"")?;
             self.room.put(SDK.as_bytes())?;
             self.room.put(b"\"")?;
-            let at = self.room.at();
-            (self.span.attributes, self.span.content, self.span.raw) = (at, at, at);
         }
         Some(())
     }
 
     fn content<const N: usize>(&mut self, name: &[u8; N]) -> Option<()> {
-        self.json_member(name, true)?;
-        let at = self.room.at();
-        (self.span.content, self.span.raw) = (at, at);
         // The quote belongs to the text.
         self.span.names += name.len() - 1;
-        Some(())
-    }
-
-    fn raw<const N: usize>(&mut self, name: &[u8; N]) -> Option<()> {
-        self.json_member(name, false)?;
-        self.span.raw = self.room.at();
-        Some(())
+        self.json_member(name, true)
     }
 
     /// A member that is JSON text.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::field::REQUEST;
 use super::writer::envelope;
 use super::{FinishedSpan, Unreadable};
 
@@ -112,8 +113,8 @@ fn half_of_a_surrogate_pair_becomes_a_replacement_character() {
     let length = u32::from_le_bytes(whole[..4].try_into().unwrap()) as usize;
     let (structure, texts) = whole[4..].split_at(length);
     // As the shim writes a short text, and a long one.
-    let short = [&[15, 8, 3][..], &units].concat();
-    for (request, long) in [(&short[..], vec![]), (&[15, 9], [&[2, 6, 0, 0, 0][..], &units].concat())] {
+    let short = [&[REQUEST, 8, 3][..], &units].concat();
+    for (request, long) in [(&short[..], vec![]), (&[REQUEST, 9], [&[2, 6, 0, 0, 0][..], &units].concat())] {
         let structure = [&structure[..length - 1], request, &[0]].concat();
         let head = (structure.len() as u32).to_le_bytes();
         let bytes = [&head[..], &structure, texts, &long].concat();
@@ -129,7 +130,7 @@ fn a_value_that_was_kept_comes_again_once_and_holds_no_other() {
         let whole = envelope(&span(Value::Null));
         let length = u32::from_le_bytes(whole[..4].try_into().unwrap()) as usize;
         let (structure, texts) = whole[4..].split_at(length);
-        let structure = [&structure[..length - 1], &[15, 11], &items.concat(), &[0, 0]].concat();
+        let structure = [&structure[..length - 1], &[REQUEST, 11], &items.concat(), &[0, 0]].concat();
         request_of(&[&(structure.len() as u32).to_le_bytes()[..], &structure, texts].concat())
     };
     assert_eq!(request_with(&[KEPT, AGAIN]), Ok(Some(r#"["a","a"]"#.to_owned())));

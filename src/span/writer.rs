@@ -9,7 +9,7 @@ use super::{field, names};
 /// As in `shim/bytes.ts`.
 const SHORT: usize = 40;
 
-const FIELDS: [(&str, u8); 23] = [
+const FIELDS: [(&str, u8); 25] = [
     ("session", field::SESSION),
     ("trace_id", field::TRACE_ID),
     ("span_id", field::SPAN_ID),
@@ -24,11 +24,13 @@ const FIELDS: [(&str, u8); 23] = [
     ("time_to_first_token_ms", field::TIME_TO_FIRST_TOKEN_MS),
     ("is_streaming", field::IS_STREAMING),
     ("attributes", field::ATTRIBUTES),
-    ("request", field::REQUEST),
-    ("response", field::RESPONSE),
     ("usage", field::USAGE),
     ("metadata", field::METADATA),
     ("timings", field::TIMINGS),
+    ("request", field::REQUEST),
+    ("response", field::RESPONSE),
+    ("input", field::INPUT),
+    ("output", field::OUTPUT),
     ("prompt", field::PROMPT),
     ("link_texts", field::LINK_TEXTS),
     ("link_messages", field::LINK_MESSAGES),
@@ -47,6 +49,8 @@ pub fn envelope(span: &Value) -> Vec<u8> {
             writer.long(&value.to_string());
         } else if let (field::ATTRIBUTES, Value::Object(attributes)) = (number, value) {
             writer.attributes(attributes);
+        } else if matches!(number, field::INPUT | field::OUTPUT) {
+            writer.attribute(value);
         } else {
             writer.value(value);
         }
@@ -67,17 +71,21 @@ struct Writer {
 }
 
 impl Writer {
-    /// An attribute that has structure is the JSON text of it.
     fn attributes(&mut self, attributes: &Map<String, Value>) {
         self.structure.push(tag::OBJECT);
         for (name, value) in attributes {
             self.text(name);
-            if value.is_array() || value.is_object() {
-                self.structure.push(tag::JSON_OF);
-            }
-            self.value(value);
+            self.attribute(value);
         }
         self.structure.push(tag::END);
+    }
+
+    /// One that has structure is the JSON text of it.
+    fn attribute(&mut self, value: &Value) {
+        if value.is_array() || value.is_object() {
+            self.structure.push(tag::JSON_OF);
+        }
+        self.value(value);
     }
 
     fn value(&mut self, value: &Value) {

@@ -1,44 +1,28 @@
-//! Where a span is written: memory that is used again for the next one.
+//! Where a span is written: memory that somebody lends.
 
 use super::escape::{self, BLOCK, Run};
 use super::time::iso_bytes;
 
 /// Beyond what is written there is always so much, for whole blocks are stored where a few bytes are wanted.
 const SLACK: usize = 2 * BLOCK;
-/// What it has at the least.
-const LEAST: usize = 16 * 1024;
-/// What it keeps from one span to the next: for good, and while spans need it.
-const MOST_KEPT: usize = 64 * 1024;
-const MOST_KEPT_IN_USE: usize = 1024 * 1024;
-/// It is not in use if so many spans in a row needed less.
-const SMALL_RUN: u32 = 64;
 
-/// Text in the making. Each method that writes gives `None` where it would be longer than is wanted.
-#[derive(Default)]
-pub struct Room {
-    bytes: Vec<u8>,
+/// Text in the making. Each method that writes gives `None` where the memory is too short for it.
+pub struct Room<'m> {
+    bytes: &'m mut [u8],
     at: usize,
     most: usize,
-    small_in_a_row: u32,
+    is_full: bool,
 }
 
-impl Room {
-    /// Begins a text that is of no use if it is longer than `most`. That is looked at only where memory is asked for.
-    pub fn begin(&mut self, most: usize) {
-        self.at = 0;
-        self.most = most;
+impl<'m> Room<'m> {
+    /// The text is of no use if it is longer than `most`. That is looked at only where the memory is too short.
+    pub fn new(bytes: &'m mut [u8], most: usize) -> Self {
+        Room { bytes, at: 0, most, is_full: false }
     }
 
-    /// What was written is not needed any more.
-    pub fn end(&mut self) {
-        let is_small = self.at <= MOST_KEPT / 2;
-        self.small_in_a_row = if is_small { self.small_in_a_row.saturating_add(1) } else { 0 };
-        let kept = if self.small_in_a_row >= SMALL_RUN { MOST_KEPT } else { MOST_KEPT_IN_USE };
-        if self.bytes.len() > kept {
-            self.bytes.truncate(kept);
-            self.bytes.shrink_to(kept);
-        }
-        self.at = 0;
+    /// Whether more memory would have helped.
+    pub fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// Where the next byte will stand.
@@ -60,25 +44,25 @@ impl Room {
     pub fn replace(&mut self, range: std::ops::Range<usize>, from: usize) -> Option<isize> {
         let new = self.bytes.get(from..self.at)?.to_vec();
         let moved = isize::try_from(new.len()).ok()? - isize::try_from(range.len()).ok()?;
-        self.bytes.splice(range, new);
+        let behind = range.start.checked_add(new.len())?;
+        // What stood behind ends no later than the new one did.
+        self.bytes.get(range.end..from)?;
+        self.bytes.copy_within(range.end..from, behind);
+        self.bytes.get_mut(range.start..behind)?.copy_from_slice(&new);
         self.at = from.checked_add_signed(moved)?;
         Some(moved)
     }
 
-    /// There is room for `more` bytes and the slack, if the text with `least` more bytes is not too long.
+    /// There is room for `more` bytes and the slack. If not, the text would take `least` of them.
     #[inline(always)]
     fn reserve(&mut self, more: usize, least: usize) -> Option<()> {
-        if self.bytes.len() - self.at < more + SLACK { self.grow(more, least) } else { Some(()) }
+        if self.bytes.len() - self.at < more + SLACK { self.refuse(least) } else { Some(()) }
     }
 
     #[cold]
-    fn grow(&mut self, more: usize, least: usize) -> Option<()> {
-        if self.at.checked_add(least)? > self.most {
-            return None;
-        }
-        let len = self.at.checked_add(more)?.checked_add(SLACK)?.checked_next_power_of_two()?;
-        self.bytes.resize(len.max(LEAST), 0);
-        Some(())
+    fn refuse(&mut self, least: usize) -> Option<()> {
+        self.is_full = self.at.saturating_add(least) <= self.most;
+        None
     }
 
     /// Bytes as they are.
@@ -221,8 +205,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn written(write: impl FnOnce(&mut Room) -> Option<()>) -> String {
-        let mut room = Room::default();
-        room.begin(usize::MAX);
+        let mut bytes = [0; 4096];
+        let mut room = Room::new(&mut bytes, usize::MAX);
         write(&mut room).unwrap();
         String::from_utf8(room.get(0..room.at()).to_vec()).unwrap()
     }
@@ -257,18 +241,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_not_written_on_and_a_large_room_is_given_back() {
-        let mut room = Room::default();
-        room.begin(1000);
-        assert_eq!(room.put_utf8::<true>(&[b'a'; 100_000]), None);
-        room.begin(usize::MAX);
-        assert_eq!(room.put_utf8::<true>(&vec![b'a'; 4 << 20]), Some(false));
-        room.end();
-        assert!(room.bytes.capacity() <= MOST_KEPT_IN_USE);
-        for _ in 0..=SMALL_RUN {
-            room.begin(usize::MAX);
-            room.end();
+    fn what_has_no_room_is_not_written_and_it_is_known_whether_more_memory_would_help() {
+        let mut bytes = [0; 1000];
+        for (most, helps) in [(2000, true), (1999, false)] {
+            let mut room = Room::new(&mut bytes, most);
+            assert_eq!(room.put(b"1234567890"), Some(()));
+            assert_eq!((room.put_utf8::<true>(&[b'a'; 1990]), room.is_full()), (None, helps));
         }
-        assert!(room.bytes.capacity() <= MOST_KEPT);
+    }
+
+    #[test]
+    fn what_was_written_last_takes_the_place_of_what_stood_before() {
+        for (new, whole) in [("x", "a-x-c"), ("xyz", "a-xyz-c"), ("", "a--c")] {
+            let text = written(|room| {
+                room.put(b"a-bb-c")?;
+                let from = room.at();
+                room.put(new.as_bytes())?;
+                assert_eq!(room.replace(2..4, from), Some(new.len() as isize - 2));
+                Some(())
+            });
+            assert_eq!(text, whole);
+        }
     }
 }

@@ -44,9 +44,10 @@ impl Stage {
     pub fn settled<T>(&self, spans: usize, hand_over: impl FnOnce() -> T) -> T {
         let go_on = self.hold();
         let given = hand_over();
+        // It counts what is there when it is called.
+        let flush = self.pipeline.flush(TIMEOUT);
         drop(go_on);
         let (done, flushed) = mpsc::channel();
-        let flush = self.pipeline.flush(TIMEOUT);
         self.runtime.spawn(async move { done.send(flush.await) });
         let result = flushed.recv_timeout(TIMEOUT).unwrap();
         assert_eq!((result.delivered, result.dropped, result.pending), (spans as u64, 0, 0));

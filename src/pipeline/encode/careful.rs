@@ -26,12 +26,9 @@ impl Encoder {
         let may_be_long = may_be_long(envelope, max_span_bytes);
 
         let manual = span.request.is_none() && span.response.is_none();
-        let mut content = Texts::of(&mut span);
+        let content = Texts::of(&mut span);
         let is_agent = span.kind == Kind::Agent;
         let mut wire = wire_span(span, link);
-        if manual {
-            content.take_manual(&mut wire.attributes);
-        }
         let (budget, cut) =
             if may_be_long { budget(&mut wire, content.len(), max_span_bytes)? } else { (usize::MAX, 0) };
         let fitted = content.fit(is_agent, budget);
@@ -68,18 +65,21 @@ fn written(mut wire: WireSpan, content: &Fitted, manual: bool, cut: u64) -> Opti
     for name in texts().map(|(name, _)| name).chain((cut > 0).then_some(TRUNCATED_BYTES)) {
         wire.attributes.shift_remove(name);
     }
+    let prompt = serde_json::to_string(&std::mem::take(&mut wire.prompt)).ok()?;
+    let prompt = prompt.strip_prefix('{')?;
+    let comma = if prompt.len() > 1 { "," } else { "" };
     let without = serde_json::to_string(&wire).ok()?;
-    // The attributes stand last, and there is always one.
+    // The attributes stand last then, and there is always one.
     let rest = without.strip_suffix("}}")?;
     let cut = if cut > 0 { format!(",\"{TRUNCATED_BYTES}\":{cut}") } else { String::new() };
     let length: usize = texts().map(|(name, text)| name.len() + 4 + payload::encoded_len(text)).sum();
-    let mut out = String::with_capacity(rest.len() + length + cut.len() + 2);
+    let mut out = String::with_capacity(rest.len() + length + cut.len() + prompt.len() + 2);
     out.push_str(rest);
     for (name, text) in texts() {
         out.extend([",\"", name, "\":"]);
         payload::push_json_string(&mut out, text);
     }
-    out.extend([&cut, "}}"]);
+    out.extend([&cut, "}", comma, prompt]);
     Some(out.into_bytes())
 }
 
@@ -110,7 +110,10 @@ impl Texts {
             Cow::Borrowed(_) => text,
             Cow::Owned(shorter) => shorter,
         };
-        Texts { request: span.request.take().map(text), response: span.response.take().map(text) }
+        Texts {
+            request: span.request.take().map(text).or(span.input.take().map(manual_text)),
+            response: span.response.take().map(text).or(span.output.take().map(manual_text)),
+        }
     }
 
     /// Bytes that they take on the wire.
@@ -118,22 +121,20 @@ impl Texts {
         [&self.request, &self.response].into_iter().flatten().map(|text| payload::encoded_len(text)).sum()
     }
 
-    /// `input` and `output` of a manual span stand among its attributes, as JSON text that nothing has read yet.
-    fn take_manual(&mut self, attributes: &mut Map<String, Value>) {
-        let mut take = |name: &str| match attributes.shift_remove(name)? {
-            Value::String(text) => Some(match payload::prepare(&text) {
-                Cow::Borrowed(_) => text,
-                Cow::Owned(prepared) => prepared,
-            }),
-            other => Some(other.to_string()),
-        };
-        self.request = take(MANUAL_CONTENT[0]);
-        self.response = take(MANUAL_CONTENT[1]);
-    }
-
     fn fit(&self, is_agent: bool, budget: usize) -> Fitted<'_> {
         let content = Content { request: self.request.as_deref(), response: self.response.as_deref() };
         if is_agent { payload::fit_agent(content, budget) } else { payload::fit_tool(content, budget) }
+    }
+}
+
+/// `input` and `output` may be JSON text that nothing has read yet.
+fn manual_text(value: Value) -> String {
+    match value {
+        Value::String(text) => match payload::prepare(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(prepared) => prepared,
+        },
+        other => other.to_string(),
     }
 }
 

@@ -81,9 +81,10 @@ fn an_error_of_ours_does_not_quote_what_a_user_said() {
 
 #[test]
 fn a_manual_spans_input_gives_way_before_its_other_attributes() {
-    let attributes =
-        json!({"fallom.span_type": "manual", "step": "one", "input": "x".repeat(50_000), "output": "\"ok\""});
-    let span = envelope(json!({"kind": "custom", "attributes": attributes}));
+    let attributes = json!({"fallom.span_type": "manual", "step": "one"});
+    let (input, output) = ("x".repeat(50_000), "\"ok\"");
+    let span =
+        envelope(json!({"kind": "custom", "attributes": attributes, "input": input, "output": output}));
     let wire = encode(&span, 8192).unwrap();
     assert_eq!(wire["attributes"]["step"], "one");
     assert_eq!(wire["attributes"]["output"], "\"ok\"");

@@ -24,7 +24,7 @@ pub struct Written {
     value: Range<usize>,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_, '_, '_> {
     pub(super) fn attributes(&mut self) -> Option<()> {
         if self.reader.byte().ok()? != tag::OBJECT {
             return None;
@@ -41,8 +41,6 @@ impl Walk<'_, '_> {
             }
             self.attribute(tag)?;
         }
-        let at = self.room.at();
-        (self.span.attributes, self.span.content, self.span.raw) = (at, at, at);
         Some(())
     }
 
@@ -56,14 +54,11 @@ impl Walk<'_, '_> {
         self.room.put(b"\":")?;
         let value_from = self.room.at();
         let written = self.room.get(name.clone());
-        if written.starts_with(b"fallom.") && OURS.iter().any(|ours| written.starts_with(ours)) {
+        let is_ours = written.starts_with(b"fallom.") && OURS.iter().any(|ours| written.starts_with(ours));
+        if is_ours || MANUAL_CONTENT.iter().any(|content| content.as_bytes() == written) {
             return None;
         }
-        let is_kept = match MANUAL_CONTENT.iter().position(|content| content.as_bytes() == written) {
-            Some(content) => self.manual(content, from, name.len())?,
-            None => self.scalar()?,
-        };
-        if !is_kept {
+        if !self.scalar()? {
             self.room.rewind(from);
             return Some(());
         }
@@ -80,10 +75,6 @@ impl Walk<'_, '_> {
             self.names.push(new);
             return (self.names.len() <= MOST).then_some(());
         };
-        // Where content stands is noted elsewhere, too.
-        if self.span.manual.iter().any(Option::is_some) {
-            return None;
-        }
         let before = self.names.get(same)?.value.clone();
         let moved = self.room.replace(before, new.value.start)?;
         self.room.rewind(from.checked_add_signed(moved)?);
@@ -131,16 +122,17 @@ impl Walk<'_, '_> {
         Some(true)
     }
 
-    /// Writes `input` or `output`, whose name has so many bytes; it is a text, whatever the user made of it.
-    fn manual(&mut self, which: usize, from: usize, name: usize) -> Option<bool> {
-        let place = self.span.manual.get_mut(which)?;
-        if place.is_some() {
-            return None;
-        }
+    /// `input` or `output` of a manual span: a text, whatever the user made of it.
+    pub(super) fn manual<const N: usize>(&mut self, name: &[u8; N]) -> Option<()> {
+        let from = self.room.at();
+        self.room.put(name)?;
         let value_from = self.room.at();
         let tag = self.reader.byte().ok()?;
         match tag {
-            tag::NULL => return Some(false),
+            tag::NULL => {
+                self.room.rewind(from);
+                return Some(());
+            }
             tag::FALSE | tag::TRUE | tag::INT | tag::LONG | tag::JSON_OF => {
                 let tag = if tag == tag::JSON_OF { self.reader.byte().ok()? } else { tag };
                 self.room.put(b"\"")?;
@@ -150,7 +142,8 @@ impl Walk<'_, '_> {
             tag::DECIMAL => {
                 self.room.put(b"\"")?;
                 if !self.float()? {
-                    return Some(false);
+                    self.room.rewind(from);
+                    return Some(());
                 }
                 self.room.put(b"\"")?;
             }
@@ -162,8 +155,7 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        *self.span.manual.get_mut(which)? = Some(from..self.room.at());
-        self.span.names += name + 4;
-        Some(true)
+        self.span.names += name.len();
+        Some(())
     }
 }

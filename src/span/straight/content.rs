@@ -9,7 +9,7 @@ use crate::span::reader::{MAX_DEPTH, tag, utf16};
 const DATA: &[u8] = b"data:";
 const DATA_UTF16: &[u8] = b"d\0a\0t\0a\0:\0";
 
-impl<'e> Walk<'e, '_> {
+impl<'e> Walk<'e, '_, '_> {
     /// Writes the value of a field or an attribute, whose `tag` was read. In `content`, data URLs are replaced by what they are.
     pub(super) fn whole_value(&mut self, tag: u8, is_content: bool) -> Option<()> {
         self.kept.clear();

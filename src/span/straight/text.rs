@@ -19,7 +19,7 @@ impl<'e> Text<'e> {
     }
 }
 
-impl<'e> Walk<'e, '_> {
+impl<'e> Walk<'e, '_, '_> {
     pub(super) fn text(&mut self) -> Option<Text<'e>> {
         let tag = self.reader.byte().ok()?;
         self.text_of(tag)
