@@ -32,7 +32,7 @@ impl Disk {
             (Some(spool), _) => spool.aim(&settings.traces),
             (None, Some(options)) => {
                 self.spool = Some(Spool::new(options.clone(), &settings.traces));
-                shared.state.lock().start_spool();
+                shared.state().start_spool();
             }
             (None, None) => {}
         }
@@ -71,15 +71,15 @@ impl Disk {
     pub fn keep_up(&mut self, shared: &Shared, settings: &Settings) {
         if let Some(spool) = &mut self.spool {
             spool.look(Instant::now());
-            let Moved { settled, waiting } = shared.state.lock().take_moved();
+            let Moved { settled, waiting } = shared.state().take_moved();
             spool.wait(&waiting);
             spool.settle(&settled);
             // What was found must be counted before it can go back to the queue.
-            shared.state.lock().spool_changed(spool.take_changes());
+            shared.state().spool_changed(spool.take_changes());
             let form = shared.http.negotiation.form(&settings.traces.url, &settings.transport);
             replay(shared, settings, spool, form);
         }
-        let mut state = shared.state.lock();
+        let mut state = shared.state();
         if let Some(spool) = &mut self.spool {
             state.spool_changed(spool.take_changes());
             state.stats.spooled_bytes = spool.waiting_bytes();
@@ -101,9 +101,9 @@ impl Disk {
 /// Queues the oldest spans that wait on disk, if the server takes spans: as many as go in one turn.
 fn replay(shared: &Shared, settings: &Settings, spool: &mut Spool, form: Form) {
     let most_requests = settings.transport.max_concurrent;
-    if spool.has_waiting() && shared.state.lock().can_take_from_spool(Instant::now(), most_requests) {
+    if spool.has_waiting() && shared.state().can_take_from_spool(Instant::now(), most_requests) {
         let most_spans = if form.ndjson { settings.batch.max_spans } else { most_requests };
         let spans = spool.replay(most_spans, settings.batch.max_bytes);
-        shared.state.lock().returned(spans);
+        shared.state().returned(spans);
     }
 }

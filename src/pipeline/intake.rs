@@ -61,7 +61,7 @@ impl Intake {
     pub fn encode_some(&mut self, shared: &Shared, settings: &Settings, disk: &mut Disk) -> bool {
         tidy(shared);
         let block = {
-            let mut state = shared.state.lock();
+            let mut state = shared.state();
             if self.written.is_empty() {
                 self.left = state.left_in_batch(&settings.batch);
             }
@@ -71,7 +71,7 @@ impl Intake {
         let mut queue = Queue { shared, settings, disk };
         if let Some(block) = block {
             self.encode_block(&block, &mut queue);
-            let unneeded = shared.state.lock().give_back(block);
+            let unneeded = shared.state().give_back(block);
             drop(unneeded);
         }
         let goes = self.goes(&queue);
@@ -99,7 +99,7 @@ impl Intake {
             let Settings { traces, transport, .. } = queue.settings;
             queue.shared.http.negotiation.form(&traces.url, transport).ndjson
         };
-        let state = queue.shared.state.lock();
+        let state = queue.shared.state();
         let has_to = oldest.seq < state.due || due <= Instant::now();
         state.waits() || queue.disk.is_there() || has_to && state.inbox.is_empty() || !in_batches()
     }
@@ -165,7 +165,7 @@ impl Intake {
                     EncodeError::TooLarge => DropReason::TooLarge,
                     EncodeError::Unreadable(_) | EncodeError::Bug => DropReason::Rejected,
                 };
-                shared.state.lock().give_up_raw(raw, reason);
+                shared.state().give_up_raw(raw, reason);
                 warn_once(&format!("A span could not be written and was dropped: {error}"));
                 None
             }
@@ -199,7 +199,7 @@ impl Intake {
     fn queue(&mut self, queue: &mut Queue, full: bool) {
         if self.written.is_empty() {
             if full {
-                queue.shared.state.lock().are_full();
+                queue.shared.state().are_full();
             }
             return;
         }
@@ -225,12 +225,12 @@ impl Queue<'_> {
     /// `before` is the length that they had in the inbox. Gives what the batch takes yet in which the next ones will go.
     fn put(&mut self, mut spans: Vec<Queued>, before: usize, full: bool) -> Left {
         let Queue { shared, settings, disk } = self;
-        let waits = shared.state.lock().waits();
+        let waits = shared.state().waits();
         disk.write(&shared.packer, waits, spans.iter_mut());
         if waits {
             spans.iter_mut().for_each(|span| shared.packer.pack(&mut span.held));
         }
-        let mut state = shared.state.lock();
+        let mut state = shared.state();
         state.ready(spans, before);
         if waits {
             state.are_packed();

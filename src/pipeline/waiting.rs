@@ -76,13 +76,13 @@ fn held_bytes<'q>(spans: impl IntoIterator<Item = &'q Queued>) -> usize {
 
 /// Makes the queue small, if spans have to wait.
 pub fn tidy(shared: &Shared) {
-    let Some(mut loose) = shared.state.lock().take_loose() else { return };
+    let Some(mut loose) = shared.state().take_loose() else { return };
     loose.spans.iter_mut().for_each(|span| shared.packer.pack(&mut span.held));
     let gathered = held_bytes(&loose.spans) >= GATHERED;
     if gathered {
         gather(loose.spans.iter_mut().map(|span| &mut span.held));
     }
-    shared.state.lock().put_back(loose, gathered);
+    shared.state().put_back(loose, gathered);
 }
 
 /// Packs spans whose request failed: they will wait.

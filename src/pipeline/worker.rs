@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use super::disk::Disk;
 use super::encode::Encoder;
@@ -15,9 +15,8 @@ use super::queue::State;
 use super::shared::Shared;
 use super::unit::Unit;
 use super::waiting;
-use super::wake::{NAP, Pace, Wake};
+use super::wake::{NAP, Pace};
 use crate::diagnostics::{self, Event, Kind, debug, warn_once};
-use crate::held::Packer;
 use crate::settings::Settings;
 use crate::transport::{Answer, Form, Http, Post};
 
@@ -41,16 +40,7 @@ impl Pipeline {
         http: Arc<Http>,
         encoder: Encoder,
     ) -> Self {
-        let state = State::new(settings.max_queue_bytes);
-        let shared = Arc::new(Shared {
-            packer: Packer::new(state.messages()),
-            state: Mutex::new(state),
-            wake: Wake::default(),
-            settings: RwLock::new(settings),
-            http,
-            encoder,
-            bodies: tokio::sync::Mutex::default(),
-        });
+        let shared = Arc::new(Shared::new(settings, http, encoder));
         runtime.spawn(keep_running(Arc::clone(&shared)));
         Pipeline { shared }
     }
@@ -60,7 +50,7 @@ impl Pipeline {
     pub fn reconfigure(&self, settings: Arc<Settings>) {
         let before = std::mem::replace(&mut *self.shared.settings.write(), Arc::clone(&settings));
         {
-            let mut state = self.shared.state.lock();
+            let mut state = self.shared.state();
             state.stopped = false;
             state.set_bound(settings.max_queue_bytes);
             if before.traces != settings.traces {
@@ -74,7 +64,7 @@ impl Pipeline {
 
     /// Counts a span as open. `false` after a shutdown: it is not to be recorded.
     pub fn open(&self) -> bool {
-        let mut state = self.shared.state.lock();
+        let mut state = self.shared.state();
         if state.stopped {
             return false;
         }
@@ -84,12 +74,12 @@ impl Pipeline {
 
     /// Gives up spans that are open and will never end.
     pub fn abandon(&self, spans: u64) {
-        self.shared.state.lock().stats.drop_from(Place::Open, DropReason::Disabled, spans);
+        self.shared.state().stats.drop_from(Place::Open, DropReason::Disabled, spans);
     }
 
     /// Takes a finished span's envelope.
     pub fn record(&self, envelope: &[u8]) {
-        let many = self.shared.state.lock().push(envelope);
+        let many = self.shared.state().push(envelope);
         self.shared.wake.for_span(many);
     }
 
@@ -105,16 +95,16 @@ impl Pipeline {
 
     /// Whether there is nothing to wait for.
     pub fn is_quiet(&self) -> bool {
-        self.shared.state.lock().is_quiet()
+        self.shared.state().is_quiet()
     }
 
     fn wait(&self, timeout: Duration, or_safe: bool) -> impl Future<Output = FlushResult> + Send + use<> {
         let shared = Arc::clone(&self.shared);
-        let (id, done) = shared.state.lock().begin_flush(Instant::now() + timeout, or_safe);
+        let (id, done) = shared.state().begin_flush(Instant::now() + timeout, or_safe);
         shared.wake.now();
         async move {
             let _ = tokio::time::timeout(timeout, done).await;
-            shared.state.lock().end_flush(id)
+            shared.state().end_flush(id)
         }
     }
 
@@ -124,13 +114,13 @@ impl Pipeline {
         let flushed = self.flush(timeout);
         async move {
             let result = flushed.await;
-            shared.state.lock().stopped = true;
+            shared.state().stopped = true;
             result
         }
     }
 
     pub fn stats(&self) -> Stats {
-        let state = self.shared.state.lock();
+        let state = self.shared.state();
         Stats { queued_bytes: state.queued_bytes() as u64, ..state.stats.clone() }
     }
 }
@@ -172,7 +162,7 @@ async fn run(shared: Arc<Shared>, intake: Arc<Mutex<Intake>>) {
         let now = Instant::now();
         if now.duration_since(tidied) >= KEEP_MEMORY {
             tidied = now;
-            let unneeded = shared.state.lock().inbox.unneeded();
+            let unneeded = shared.state().inbox.unneeded();
             drop(unneeded);
             intake.lock().free_unneeded();
         }
@@ -181,7 +171,7 @@ async fn run(shared: Arc<Shared>, intake: Arc<Mutex<Intake>>) {
             (intake.due(&settings.batch), intake.keeps_much())
         };
         let (due, rested, tidy, more) = {
-            let state = shared.state.lock();
+            let state = shared.state();
             let due = state.next_wake(&settings.batch, settings.transport.max_concurrent);
             let tidy = (keeps_much || state.inbox.keeps_many()).then(|| tidied + KEEP_MEMORY);
             // Then spans may come back from the disk.
@@ -205,7 +195,7 @@ fn send_due(shared: &Arc<Shared>) {
     loop {
         let form = shared.http.negotiation.form(&settings.traces.url, &settings.transport);
         let unit = {
-            let mut state = shared.state.lock();
+            let mut state = shared.state();
             state.next_unit(Instant::now(), &settings.batch, settings.transport.max_concurrent, form)
         };
         let Some(unit) = unit else { return };
@@ -226,7 +216,7 @@ async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form
         let (spans, ms) = (unit.spans.len(), begun.elapsed().as_millis());
         format!("sent {spans} spans, {bytes} bytes, {form}: {answer}, {ms} ms")
     });
-    shared.state.lock().stats.sent_bytes += bytes;
+    shared.state().stats.sent_bytes += bytes;
     if matches!(answer, Answer::Retry { .. }) {
         waiting::pack(&shared, &mut unit.spans);
     }
@@ -237,7 +227,7 @@ async fn send(shared: Arc<Shared>, settings: Arc<Settings>, mut unit: Unit, form
 /// The event loop writes to memory that is used again while it is in the processor's caches, if what came in is encoded
 /// soon: that goes first.
 async fn give_way(shared: &Shared) {
-    let first = shared.state.lock().has_much_to_encode();
+    let first = shared.state().has_much_to_encode();
     if first {
         tokio::task::yield_now().await;
     }
@@ -247,7 +237,7 @@ async fn give_way(shared: &Shared) {
 fn settle(shared: &Shared, settings: &Settings, unit: Unit, form: Form, answer: Answer) {
     let several = unit.spans.len() > 1;
     let count = unit.spans.len();
-    let mut state = shared.state.lock();
+    let mut state = shared.state();
     match answer {
         Answer::Delivered => {
             let delivered = state.delivered(unit);

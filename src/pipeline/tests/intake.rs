@@ -4,20 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::held::Packer;
 use crate::linking::Linking;
 use crate::pipeline::Encoder;
 use crate::pipeline::body::Bodies;
 use crate::pipeline::disk::Disk;
 use crate::pipeline::intake::Intake;
-use crate::pipeline::queue::State;
 use crate::pipeline::shared::Shared;
 use crate::pipeline::unit::Unit;
-use crate::pipeline::wake::Wake;
 use crate::settings::{Environment, Settings};
 use crate::span::writer;
 use crate::transport::{Encoding, Form, Http};
@@ -63,30 +59,22 @@ impl Desk {
         });
         let settings =
             Arc::new(Settings::from_options(&options.to_string(), &Environment::from_json("{}")).unwrap());
-        let state = State::new(settings.max_queue_bytes);
-        let shared = Shared {
-            packer: Packer::new(state.messages()),
-            state: Mutex::new(state),
-            wake: Wake::default(),
-            settings: RwLock::new(Arc::clone(&settings)),
-            http: Arc::new(Http::new(None)),
-            encoder: Encoder::new(Arc::new(Linking::default())),
-            bodies: tokio::sync::Mutex::default(),
-        };
+        let encoder = Encoder::new(Arc::new(Linking::default()));
+        let shared = Shared::new(Arc::clone(&settings), Arc::new(Http::new(None)), encoder);
         Desk { shared, intake: Intake::default(), settings, disk: Disk::default(), came: Vec::new(), sent: 0 }
     }
 
     /// Of so many bytes, of which the options know only larger ones.
     fn with_queue(mut self, max_queue_bytes: usize) -> Self {
         self.settings = Arc::new(Settings { max_queue_bytes, ..Settings::clone(&self.settings) });
-        self.shared.state.lock().set_bound(max_queue_bytes);
+        self.shared.state().set_bound(max_queue_bytes);
         self
     }
 
     fn record(&mut self, length: usize) {
         let envelope = envelope(length);
         self.came.push(self.shared.encoder.encode(&envelope, usize::MAX).unwrap());
-        let mut state = self.shared.state.lock();
+        let mut state = self.shared.state();
         state.stats.start();
         state.push(&envelope);
     }
@@ -96,14 +84,13 @@ impl Desk {
     }
 
     fn flush(&mut self) {
-        self.shared.state.lock().hurry(Instant::now());
+        self.shared.state().hurry(Instant::now());
         self.encode();
     }
 
     /// The next request that is due, which must hold the next spans in their order. Says whether they lay together.
     fn send(&mut self) -> Option<(Unit, bool)> {
-        let unit =
-            self.shared.state.lock().next_unit(Instant::now(), &self.settings.batch, 1 << 20, NDJSON)?;
+        let unit = self.shared.state().next_unit(Instant::now(), &self.settings.batch, 1 << 20, NDJSON)?;
         let expected = &self.came[self.sent..self.sent + unit.spans.len()];
         self.sent += unit.spans.len();
         let body = body(&unit);
@@ -180,13 +167,13 @@ fn a_small_queue_holds_spans_packed_and_not_in_a_batch_in_the_making() {
     for _ in 0..18 {
         desk.record(1500);
         desk.encode();
-        assert!(desk.shared.state.lock().all_bytes() <= 8 * 1024);
+        assert!(desk.shared.state().all_bytes() <= 8 * 1024);
     }
     let plain: usize = desk.came.iter().map(Vec::len).sum();
     assert!(plain > 3 * 8 * 1024, "{plain}");
     desk.flush();
     desk.units();
-    assert_eq!((desk.sent, desk.shared.state.lock().stats.dropped.total), (18, 0));
+    assert_eq!((desk.sent, desk.shared.state().stats.dropped.total), (18, 0));
 }
 
 #[test]
@@ -251,7 +238,7 @@ fn where_spans_go_one_by_one_none_waits_for_others() {
     let mut desk = Desk::new("single", LONG);
     desk.record(10);
     desk.encode();
-    assert_eq!(desk.shared.state.lock().ready.len(), 1);
+    assert_eq!(desk.shared.state().ready.len(), 1);
 }
 
 #[test]
@@ -259,8 +246,8 @@ fn spans_that_were_encoded_when_the_key_was_refused_are_dropped_with_the_others(
     let mut desk = Desk::new("ndjson", LONG);
     desk.record(10);
     desk.encode();
-    desk.shared.state.lock().unauthorized = true;
+    desk.shared.state().unauthorized = true;
     desk.flush();
     assert_eq!(desk.units(), []);
-    assert_eq!(desk.shared.state.lock().stats.dropped.unauthorized, 1);
+    assert_eq!(desk.shared.state().stats.dropped.unauthorized, 1);
 }
