@@ -9,12 +9,13 @@ import {
   putObject,
   putSnapshot,
   putText,
+  putWordMember,
   rewind,
   sendEnvelope,
   textCount,
 } from "./bytes";
 import { now, wholeMs } from "./clock";
-import { ATTRIBUTE_NAMES } from "./names";
+import { ATTRIBUTE_NAMES, Name } from "./names";
 import { native } from "./native";
 import type { Snapshot } from "./slab";
 import { putKnown, putNamed, putValue, Written } from "./values";
@@ -33,6 +34,8 @@ export interface SpanEnd {
   model?: string | undefined;
   timeToFirstTokenMs?: number | undefined;
   attributes?: Attributes | undefined;
+  /** It is the user's own, which an attribute says. */
+  manual?: boolean | undefined;
   /** Taken when the span began. */
   request?: Snapshot | undefined;
   response?: unknown;
@@ -112,7 +115,7 @@ export function record(span: EndedSpan, end: SpanEnd): void {
 function recordBare(span: EndedSpan, end: SpanEnd): void {
   try {
     const { known } = span;
-    const bare = { ...span, known: { attributes: { "fallom.content_lost": true } } };
+    const bare = { ...span, known: { manual: known.manual, attributes: { "fallom.content_lost": true } } };
     const endMs = end.endMs ?? known.endMs;
     const status = end.status ?? known.status;
     const errorMessage = end.errorMessage ?? known.errorMessage;
@@ -143,7 +146,7 @@ function putSpan(span: EndedSpan, end: SpanEnd): void {
   putNumberField(TIME_TO_FIRST_TOKEN_MS, wholeMs(end.timeToFirstTokenMs ?? known.timeToFirstTokenMs));
   putFlag(IS_STREAMING, span.streaming);
   putFlag(INSIDE_AGENT, end.insideAgent ?? known.insideAgent);
-  putAttributes(known.attributes, end.attributes);
+  putAttributes(known, end);
   putValueField(USAGE, end.usage ?? known.usage);
   putValueField(METADATA, end.metadata ?? known.metadata);
   putValueField(TIMINGS, end.timings ?? known.timings);
@@ -194,11 +197,12 @@ function putFlag(field: number, value: boolean | undefined): void {
 }
 
 /** A name that is there twice counts as the core meets it last. */
-function putAttributes(before: Attributes | undefined, attributes: Attributes | undefined): void {
+function putAttributes(known: SpanEnd, end: SpanEnd): void {
   putField(ATTRIBUTES);
   putObject();
-  if (before !== undefined) putAttributesOf(before);
-  if (attributes !== undefined) putAttributesOf(attributes);
+  if (known.manual === true) putWordMember(Name["fallom.span_type"], Name.manual);
+  if (known.attributes !== undefined) putAttributesOf(known.attributes);
+  if (end.attributes !== undefined) putAttributesOf(end.attributes);
   putEnd();
 }
 

@@ -7,6 +7,7 @@ const DIGIT_ZERO = 48;
 const pool = Buffer.allocUnsafeSlow(1024);
 let digits = "";
 let used = 0;
+let randomFill: typeof import("node:crypto").randomFillSync | undefined;
 
 /** A trace id: 32 lowercase hex digits, never all zero. */
 export function newTraceId(): string {
@@ -39,8 +40,8 @@ function hex(bytes: number): string {
 
 function refill(): void {
   // Loaded with the first span: it takes 2 ms, which a mere `require` of this package should not.
-  const { randomFillSync } = require("node:crypto") as typeof import("node:crypto");
-  digits = randomFillSync(pool).toString("hex");
+  randomFill ??= (require("node:crypto") as typeof import("node:crypto")).randomFillSync;
+  digits = randomFill(pool).toString("hex");
   used = 0;
 }
 

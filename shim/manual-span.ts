@@ -27,7 +27,7 @@ const KINDS: ReadonlySet<unknown> = new Set([
 /** What may use a prompt. */
 const PROMPTED: ReadonlySet<SpanKind> = new Set<SpanKind>(["agent", "llm"]);
 
-/** Says that a span is a manual one; no attribute of the user's can say otherwise. */
+/** Says that a span is a manual one (`SpanEnd.manual`); no attribute of the user's can say otherwise. */
 const SPAN_TYPE = "fallom.span_type";
 
 /**
@@ -114,7 +114,7 @@ export function startManual(
     enteredBy,
   });
   if (!span.recording) return span;
-  span.known.attributes = { "fallom.span_type": "manual" };
+  span.known.manual = true;
   if (PROMPTED.has(span.kind)) span.known.promptJson = promptHere(identityOf(session).context.sessionId);
   return span;
 }
@@ -125,7 +125,7 @@ export function addAttributes(span: OpenSpan, attributes: unknown): void {
   for (const key of keysOf(attributes)) {
     if (key === "input" || key === "output") {
       // Content stays away when its capture is off.
-      if (span.capture) setContent(span, key, attributeOf(attributes, key));
+      if (span.capture) setContent(span, key, contentOf(attributes, key));
     } else if (key !== SPAN_TYPE && key !== "__proto__") {
       setAttribute(span, key, attributeOf(attributes, key));
     }
@@ -134,13 +134,18 @@ export function addAttributes(span: OpenSpan, attributes: unknown): void {
 
 /** Sets one that is content, unless there is nothing to set. */
 export function setContent(span: OpenSpan, key: "input" | "output", value: Attribute | undefined): void {
-  // A span that has ended has nothing any more.
-  if (span.known.attributes !== undefined && value !== undefined) span.known[key] = value;
+  if (isOpen(span) && value !== undefined) span.known[key] = value;
 }
 
 function setAttribute(span: OpenSpan, key: string, value: Attribute | undefined): void {
-  const known = span.known.attributes;
-  if (known !== undefined && value !== undefined) known[key] = value;
+  if (!isOpen(span) || value === undefined) return;
+  span.known.attributes ??= {};
+  span.known.attributes[key] = value;
+}
+
+/** Of a manual span that has ended, nothing is known any more. */
+function isOpen({ known }: OpenSpan): boolean {
+  return known.manual === true;
 }
 
 function keysOf(value: object): string[] {
@@ -152,12 +157,26 @@ function keysOf(value: object): string[] {
 }
 
 function attributeOf(holder: object, key: string): Attribute | undefined {
-  let value: unknown;
   try {
-    value = (holder as Record<string, unknown>)[key];
+    return attribute((holder as Record<string, unknown>)[key]);
   } catch (error) {
     return `[threw: ${messageOf(error)}]`;
   }
+}
+
+/** As `attributeOf`; by its name, the engine reads it several times as fast. */
+function contentOf(
+  holder: { input?: unknown; output?: unknown },
+  key: "input" | "output",
+): Attribute | undefined {
+  try {
+    return attribute(key === "input" ? holder.input : holder.output);
+  } catch (error) {
+    return `[threw: ${messageOf(error)}]`;
+  }
+}
+
+function attribute(value: unknown): Attribute | undefined {
   if (typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number" || typeof value === "bigint") {
     return Number.isFinite(value) ? (value as number) : String(value);

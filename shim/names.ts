@@ -65,6 +65,8 @@ export enum Name {
   "fallom.tool_call_id",
   "fallom.run_id",
   "fallom.provider",
+  "fallom.span_type",
+  manual,
 }
 
 /** Those that attributes have. */

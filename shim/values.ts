@@ -167,7 +167,7 @@ function putItems(items: readonly unknown[]): void {
       putText(CUT);
       break;
     }
-    if (!putMember(items, i)) putNull();
+    if (!putItem(items, i)) putNull();
   }
   putEnd();
 }
@@ -215,13 +215,25 @@ function putMessage(holder: { role?: unknown; content?: unknown }): boolean {
 }
 
 /** Reads one member and writes it: a getter that throws costs this member, not the value. */
-function putMember(holder: object, key: string | number): boolean {
+function putMember(holder: object, key: string): boolean {
   let member: unknown;
   try {
-    member = (holder as Record<string | number, unknown>)[key];
+    member = (holder as Record<string, unknown>)[key];
   } catch (error) {
     putJson(threw(error));
     return true;
   }
   return put(member, key);
+}
+
+/** As `putMember`, of an array: where only arrays are read, the engine need not ask what it reads from. */
+function putItem(items: readonly unknown[], at: number): boolean {
+  let item: unknown;
+  try {
+    item = items[at];
+  } catch (error) {
+    putJson(threw(error));
+    return true;
+  }
+  return put(item, at);
 }

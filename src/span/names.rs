@@ -1,6 +1,6 @@
 //! Names and words that spans hold again and again: a byte each in an envelope. `shim/names.ts` holds the same list.
 
-const NAMES: [&str; 62] = [
+const NAMES: [&str; 64] = [
     "text",
     "finishReason",
     "toolCalls",
@@ -63,6 +63,8 @@ const NAMES: [&str; 62] = [
     "fallom.tool_call_id",
     "fallom.run_id",
     "fallom.provider",
+    "fallom.span_type",
+    "manual",
 ];
 
 /// The name of this number.
