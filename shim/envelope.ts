@@ -15,7 +15,7 @@ import {
   textCount,
 } from "./bytes";
 import { now, wholeMs } from "./clock";
-import { ATTRIBUTE_NAMES, Name } from "./names";
+import { Name } from "./names";
 import { native } from "./native";
 import type { Snapshot } from "./slab";
 import { putKnown, putNamed, putValue, Written } from "./values";
@@ -34,8 +34,14 @@ export interface SpanEnd {
   model?: string | undefined;
   timeToFirstTokenMs?: number | undefined;
   attributes?: Attributes | undefined;
-  /** It is the user's own, which an attribute says. */
+  /** Attributes of ours: that the span is the user's own; the method that was traced, of which agent; which run of it. */
   manual?: boolean | undefined;
+  method?: string | undefined;
+  agentName?: string | undefined;
+  toolName?: string | undefined;
+  toolCallId?: string | undefined;
+  runId?: string | undefined;
+  provider?: string | undefined;
   /** Taken when the span began. */
   request?: Snapshot | undefined;
   response?: unknown;
@@ -201,6 +207,12 @@ function putAttributes(known: SpanEnd, end: SpanEnd): void {
   putField(ATTRIBUTES);
   putObject();
   if (known.manual === true) putWordMember(Name["fallom.span_type"], Name.manual);
+  putKnown(Name["fallom.method"], known.method);
+  putKnown(Name["fallom.agent_name"], known.agentName);
+  putKnown(Name["fallom.tool_name"], known.toolName);
+  putKnown(Name["fallom.tool_call_id"], known.toolCallId);
+  putKnown(Name["fallom.run_id"], end.runId);
+  putKnown(Name["fallom.provider"], end.provider);
   if (known.attributes !== undefined) putAttributesOf(known.attributes);
   if (end.attributes !== undefined) putAttributesOf(end.attributes);
   putEnd();
@@ -217,9 +229,7 @@ function putAttribute(name: string, value: Attribute | undefined): void {
     putJsonOf(value);
     return;
   }
-  const known = ATTRIBUTE_NAMES.get(name);
-  if (known === undefined) putNamed(name, value);
-  else putKnown(known, value);
+  putNamed(name, value);
 }
 
 /** Nothing for what JSON leaves out. */

@@ -3,8 +3,11 @@ const SPAN_BYTES = 8;
 const ZERO = /^0+$/;
 const DIGIT_ZERO = 48;
 
-/** Random digits drawn ahead: one call to the generator feeds some tens of ids, which are pieces of one text and hold it. */
-const pool = Buffer.allocUnsafeSlow(1024);
+/** Bytes drawn ahead, for a call to the generator costs more than they do. */
+const pool = Buffer.allocUnsafeSlow(4096);
+let drawn = pool.length;
+/** Some of them as digits: ids are pieces of that text, and hold it. */
+const DIGITS_OF = 1024;
 let digits = "";
 let used = 0;
 let randomFill: typeof import("node:crypto").randomFillSync | undefined;
@@ -39,9 +42,14 @@ function hex(bytes: number): string {
 }
 
 function refill(): void {
-  // Loaded with the first span: it takes 2 ms, which a mere `require` of this package should not.
-  randomFill ??= (require("node:crypto") as typeof import("node:crypto")).randomFillSync;
-  digits = randomFill(pool).toString("hex");
+  if (drawn === pool.length) {
+    // Loaded with the first span: it takes 2 ms, which a mere `require` of this package should not.
+    randomFill ??= (require("node:crypto") as typeof import("node:crypto")).randomFillSync;
+    randomFill(pool);
+    drawn = 0;
+  }
+  digits = pool.toString("hex", drawn, drawn + DIGITS_OF);
+  drawn += DIGITS_OF;
   used = 0;
 }
 

@@ -68,8 +68,3 @@ export enum Name {
   "fallom.span_type",
   manual,
 }
-
-/** Those that attributes have. */
-export const ATTRIBUTE_NAMES: ReadonlyMap<string, Name> = new Map(
-  Object.entries(Name).filter((entry): entry is [string, Name] => entry[0].startsWith("fallom.")),
-);

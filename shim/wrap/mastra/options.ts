@@ -5,8 +5,22 @@ import { type ToolRun, toolHooks, tracedCopies } from "./tools";
 /** A run, as far as its options are made here. */
 interface Run extends ToolRun {
   readonly call: { readonly method: Method; readonly agent: object };
-  callbacks(): Record<string, (argument: unknown) => void>;
+  callbacks(): Callbacks;
 }
+
+/** Those that Mastra calls as a run goes on. */
+export type Callbacks = {
+  readonly [K in keyof typeof CALLBACKS]?: ((argument: unknown) => void) | undefined;
+};
+
+/** How each is read from options: by its name, which is several times as fast as by one that varies. */
+const CALLBACKS = {
+  onStepFinish: (options: Fields): unknown => options.onStepFinish,
+  onChunk: (options: Fields): unknown => options.onChunk,
+  onFinish: (options: Fields): unknown => options.onFinish,
+  onError: (options: Fields): unknown => options.onError,
+  onAbort: (options: Fields): unknown => options.onAbort,
+};
 
 /**
  * The arguments of the call with our callbacks in its options, chained before the user's own: a callback given with
@@ -47,6 +61,7 @@ function hooksGetter(agent: object): unknown {
  * A key that is there but undefined would hide Mastra's own default.
  */
 function scopeOf(options: unknown): Fields {
+  if (options === undefined) return {};
   const requestContext = field(options, "requestContext");
   const runtimeContext = field(options, "runtimeContext");
   return {
@@ -78,11 +93,14 @@ function withOurs(run: Run, args: readonly unknown[], defaults: unknown, tools: 
   const { method, agent } = run.call;
   const options = args[method.optionsAt];
   const added: Fields = { ...(options as Fields | undefined) };
-  const callbacks = run.callbacks();
-  for (const name of Object.keys(callbacks)) {
-    const users = field(options, name) ?? field(defaults, name);
-    added[name] = chained(users, callbacks[name] as (argument: unknown) => void);
-  }
+  const { onStepFinish, onChunk, onFinish, onError, onAbort } = run.callbacks();
+  const around = (ours: (argument: unknown) => void, read: (options: Fields) => unknown) =>
+    chained(told(options, read) ?? told(defaults, read), ours);
+  if (onStepFinish) added.onStepFinish = around(onStepFinish, CALLBACKS.onStepFinish);
+  if (onChunk) added.onChunk = around(onChunk, CALLBACKS.onChunk);
+  if (onFinish) added.onFinish = around(onFinish, CALLBACKS.onFinish);
+  if (onError) added.onError = around(onError, CALLBACKS.onError);
+  if (onAbort) added.onAbort = around(onAbort, CALLBACKS.onAbort);
   if (hasHooks(agent)) {
     added.hooks = toolHooks(run, hooksOf(agent, field(options, "hooks") ?? field(defaults, "hooks")));
   } else {
@@ -91,6 +109,15 @@ function withOurs(run: Run, args: readonly unknown[], defaults: unknown, tools: 
   const next = [...args];
   next[method.optionsAt] = added;
   return next;
+}
+
+/** What options tell, should they be an object and the one that is read not throw. */
+function told(options: unknown, read: (options: Fields) => unknown): unknown {
+  try {
+    return isObject(options) ? read(options) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Those of the call over those that the agent was made with, field by field, as Mastra merges them. */

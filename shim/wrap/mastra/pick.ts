@@ -1,6 +1,6 @@
 import { putEnd, putName, putObject } from "../../bytes";
 import { Name } from "../../names";
-import { putKnown } from "../../values";
+import { putKnown, Written } from "../../values";
 import { count, type Fields, field, isObject, list, readable, text } from "./read";
 
 /** Token usage as the wire takes it (`fallom.raw.usage`). */
@@ -56,6 +56,14 @@ export function pickUsage(value: unknown): Usage | undefined {
 export function putUsage(usage: Usage | undefined): void {
   if (usage === undefined) return;
   putName(Name.usage);
+  putCounts(usage);
+}
+
+export function writtenUsage(usage: Usage): Written<Usage> {
+  return new Written(putCounts, usage);
+}
+
+function putCounts(usage: Usage): void {
   putObject();
   putKnown(Name.inputTokens, usage.inputTokens);
   putKnown(Name.outputTokens, usage.outputTokens);

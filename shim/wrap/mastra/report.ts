@@ -1,5 +1,5 @@
 import { now } from "../../clock";
-import type { Attributes, SpanEnd } from "../../envelope";
+import type { SpanEnd } from "../../envelope";
 import { native } from "../../native";
 import type { Snapshot } from "../../slab";
 import type { OpenSpan } from "../../span";
@@ -16,6 +16,7 @@ import {
   type Told,
   toldBy,
   type Usage,
+  writtenUsage,
 } from "./pick";
 import { field, list, text } from "./read";
 import { type Answer, metadataOf, responseOf } from "./response";
@@ -47,9 +48,9 @@ export class Report {
 
   /** What is known from the start: the messages as the caller gave them, taken now, since Mastra may write into them. */
   begin(name: string, input: unknown): SpanEnd {
-    const attributes = { "fallom.method": `agent.${this.method.name}`, "fallom.agent_name": name };
     const request = this.span.capture ? this.request(input) : undefined;
-    return { attributes, request, insideAgent: undefined, promptJson: undefined };
+    const { label } = this.method;
+    return { method: label, agentName: name, request, insideAgent: undefined, promptJson: undefined };
   }
 
   /** Notes a step; says when it began. */
@@ -93,8 +94,9 @@ export class Report {
       endMs,
       model: this.model(answer),
       timeToFirstTokenMs: this.timeToFirstToken(),
-      attributes: this.attributes(answer.model),
-      usage,
+      runId: this.runId,
+      provider: this.provider(answer.model),
+      usage: usage && writtenUsage(usage),
       timings: this.timings(endMs),
       // Asked at the end: the call itself may be the first to fetch a prompt.
       linkTexts: links ? this.linkTexts(answer) : undefined,
@@ -110,8 +112,7 @@ export class Report {
    */
   private model({ told, model: { modelId } }: Answer): string | undefined {
     const steps = list(told.steps);
-    const answered =
-      steps.findLast(hasUsage) ?? this.steps.findLast(({ usage }) => usage !== undefined)?.step;
+    const answered = lastWithUsage(steps) ?? this.steps.findLast(({ usage }) => usage !== undefined)?.step;
     const last = steps.at(-1) ?? this.steps.at(-1)?.step;
     return modelOfStep(answered).modelId ?? modelId ?? modelOfStep(last).modelId ?? this.askedModel;
   }
@@ -124,12 +125,8 @@ export class Report {
     return capture(Array.isArray(input) ? input : input === undefined ? [] : [input]);
   }
 
-  private attributes(model: Model): Attributes {
-    const provider = providerOf(model) ?? providerOf(modelOf(this.steps.at(-1)?.told.response));
-    const attributes: Attributes = {};
-    if (this.runId !== undefined) attributes["fallom.run_id"] = this.runId;
-    if (provider !== undefined) attributes["fallom.provider"] = provider;
-    return attributes;
+  private provider(model: Model): string | undefined {
+    return providerOf(model) ?? providerOf(modelOf(this.steps.at(-1)?.told.response));
   }
 
   private timings(endMs: number): Written<RunTimes> {
@@ -157,6 +154,8 @@ function modelOfStep(step: unknown): Model {
   return modelOf(field(step, "response"));
 }
 
-function hasUsage(step: unknown): boolean {
-  return pickUsage(field(step, "usage")) !== undefined;
+function lastWithUsage(steps: readonly unknown[]): unknown {
+  let at = steps.length - 1;
+  while (at >= 0 && pickUsage(field(steps[at], "usage")) === undefined) at--;
+  return steps[at];
 }

@@ -25,9 +25,6 @@ import {
 } from "./pick";
 import { field, list, text } from "./read";
 
-/** A result with none of these is no agent's of Mastra's, and kept whole. */
-const KNOWN = ["text", "finishReason", "steps", "toolResults", "object"] as const;
-
 /** The content of an answer, picked: never the whole result, which grows quadratically with its steps. */
 export function responseOf(answer: Answer): Written<Answer> {
   return new Written(putResponse, answer);
@@ -42,9 +39,15 @@ export interface Answer {
 
 function putResponse({ result, told, model }: Answer): void {
   putObject();
-  if (KNOWN.some((name) => told[name] !== undefined)) putAnswer(told, model);
+  if (isAnswer(told)) putAnswer(told, model);
   else putKnown(typeof result === "string" ? Name.text : Name.object, result);
   putEnd();
+}
+
+/** A result with none of these is no agent's of Mastra's, and kept whole. */
+function isAnswer({ text, finishReason, steps, toolResults, object }: Told): boolean {
+  if (text !== undefined || finishReason !== undefined || steps !== undefined) return true;
+  return toolResults !== undefined || object !== undefined;
 }
 
 function putAnswer(told: Told, { modelId, responseId }: Model): void {

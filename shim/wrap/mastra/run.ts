@@ -8,8 +8,8 @@ import { promptHere, withoutPrompt } from "../../prompt-scope";
 import { type OpenSpan, startSpan, type Witness } from "../../span";
 import { messageTexts } from "./link";
 import { LiveRuns } from "./live";
-import type { Method } from "./methods";
-import { tracedArguments } from "./options";
+import { type Method, spanNameOf } from "./methods";
+import { type Callbacks, tracedArguments } from "./options";
 import { pickUsage, sumUsage, type Told, toldBy, toolPart, type Usage, usageOf } from "./pick";
 import { type Fields, field, isObject, isPromise, list, quietly, text } from "./read";
 import { Report } from "./report";
@@ -86,13 +86,13 @@ export class AgentRun implements Witness {
     this.asTool = this.parent?.tools.adopt(messageTexts(args[0])[0]);
     this.span = startSpan({
       session,
-      name: `agent.${name}.${method.name}`,
+      name: spanNameOf(method, name),
       kind: "agent",
       parent: before ? { traceId: before.traceId, spanId: before.parentSpanId } : this.asTool?.context,
       streaming: method.gives !== "output",
     });
     const declined = before && method.declines ? declinedBy(options, before) : [];
-    this.tools = new ToolSpans(session, this.span, [...(before?.seen ?? []), ...declined]);
+    this.tools = new ToolSpans(session, this.span, before ? [...before.seen, ...declined] : []);
     this.report = new Report(this.span, agent, method, this.tools.times, args, options);
     this.signal = field(options, "abortSignal");
     if (!this.span.recording) return;
@@ -144,7 +144,7 @@ export class AgentRun implements Witness {
   }
 
   /** Callbacks for the call's options. They, and nothing else, hold on to what ends a stream's span. */
-  callbacks(): Record<string, (argument: unknown) => void> {
+  callbacks(): Callbacks {
     const held: { run: AgentRun } = { run: this };
     const onStepFinish = (step: unknown): void => held.run.stepEnded(step);
     const onChunk = (chunk: unknown): void => held.run.chunk(chunk);

@@ -1,6 +1,6 @@
 import { now } from "../../clock";
 import { type Context, enter } from "../../context";
-import type { Attributes, SpanEnd } from "../../envelope";
+import type { SpanEnd } from "../../envelope";
 import { describeError } from "../../error";
 import { type OpenSpan, startSpan } from "../../span";
 import { capture } from "../../values";
@@ -181,9 +181,8 @@ export class ToolSpans {
       inside,
       startMs,
     });
-    const attributes: Attributes = { "fallom.method": "tool.execute", "fallom.tool_name": name };
-    if (callId !== undefined) attributes["fallom.tool_call_id"] = callId;
-    span.known = { request: span.capture ? capture(args) : undefined, attributes };
+    const request = span.capture ? capture(args) : undefined;
+    span.known = { method: "tool.execute", toolName: name, toolCallId: callId, request };
     return span;
   }
 }
