@@ -24,6 +24,19 @@ import { putKnown, putNamed, putValue, Written } from "./values";
 export type Attribute = string | number | boolean | Snapshot;
 export type Attributes = Record<string, Attribute>;
 
+/** What is known of a span from its start on; `finish` adds to it. */
+export interface Known extends SpanEnd {
+  /** Attributes of ours: that the span is the user's own; or the method that was traced, and of what. */
+  manual?: boolean | undefined;
+  method?: string | undefined;
+  agentName?: string | undefined;
+  toolName?: string | undefined;
+  toolCallId?: string | undefined;
+  /** Of a manual span, in the place of request and response. */
+  input?: Attribute | undefined;
+  output?: Attribute | undefined;
+}
+
 /** What is known of a span at its end, or so far. Its values are written as they are then. */
 export interface SpanEnd {
   /** ms since 1970 by `now()`; without it, the moment of `finish`. */
@@ -34,20 +47,12 @@ export interface SpanEnd {
   model?: string | undefined;
   timeToFirstTokenMs?: number | undefined;
   attributes?: Attributes | undefined;
-  /** Attributes of ours: that the span is the user's own; the method that was traced, of which agent; which run of it. */
-  manual?: boolean | undefined;
-  method?: string | undefined;
-  agentName?: string | undefined;
-  toolName?: string | undefined;
-  toolCallId?: string | undefined;
+  /** Attributes of ours: which run of an agent it was, and who provides the model. */
   runId?: string | undefined;
   provider?: string | undefined;
   /** Taken when the span began. */
   request?: Snapshot | undefined;
   response?: unknown;
-  /** Of a manual span, in their place. */
-  input?: Attribute | undefined;
-  output?: Attribute | undefined;
   usage?: object | undefined;
   metadata?: object | undefined;
   timings?: object | undefined;
@@ -75,7 +80,7 @@ export interface EndedSpan {
   /** Whether content may be kept. Wrappers do not gather it where it may not; should one, it ends here. */
   readonly capture: boolean;
   /** What was known before the end. */
-  readonly known: SpanEnd;
+  readonly known: Known;
 }
 
 /** The fields of an envelope (`src/span.rs`). */
@@ -166,7 +171,7 @@ function putSpan(span: EndedSpan, end: SpanEnd): void {
   }
 }
 
-function putContent(known: SpanEnd, end: SpanEnd): void {
+function putContent(known: Known, end: SpanEnd): void {
   const request = end.request ?? known.request;
   if (request !== undefined) {
     putField(REQUEST);
@@ -203,7 +208,7 @@ function putFlag(field: number, value: boolean | undefined): void {
 }
 
 /** A name that is there twice counts as the core meets it last. */
-function putAttributes(known: SpanEnd, end: SpanEnd): void {
+function putAttributes(known: Known, end: SpanEnd): void {
   putField(ATTRIBUTES);
   putObject();
   if (known.manual === true) putWordMember(Name["fallom.span_type"], Name.manual);
@@ -211,8 +216,8 @@ function putAttributes(known: SpanEnd, end: SpanEnd): void {
   putKnown(Name["fallom.agent_name"], known.agentName);
   putKnown(Name["fallom.tool_name"], known.toolName);
   putKnown(Name["fallom.tool_call_id"], known.toolCallId);
-  putKnown(Name["fallom.run_id"], end.runId);
-  putKnown(Name["fallom.provider"], end.provider);
+  putKnown(Name["fallom.run_id"], end.runId ?? known.runId);
+  putKnown(Name["fallom.provider"], end.provider ?? known.provider);
   if (known.attributes !== undefined) putAttributesOf(known.attributes);
   if (end.attributes !== undefined) putAttributesOf(end.attributes);
   putEnd();

@@ -1,7 +1,7 @@
 import { siteOf } from "./call-site";
 import { now, settledNow, wholeMs } from "./clock";
 import { applyIn, type Context, firstOpen, innermost, leave, runIn, surrounding, visible } from "./context";
-import { record, type SpanEnd } from "./envelope";
+import { type Known, record, type SpanEnd } from "./envelope";
 import { identityOf } from "./identity";
 import { newSpanId, newTraceId } from "./ids";
 import { native, OpenFlags } from "./native";
@@ -81,7 +81,7 @@ export class OpenSpan {
   /** Whether content may be kept. Without it, do not even serialize it. */
   readonly capture: boolean;
   /** What is known so far; it is sent if the span never ends, and `finish` adds to it. */
-  known: SpanEnd = {};
+  known: Known = {};
   /** Knows more than `known`, should the span be sent as it stands. Must not hold on to a token. */
   witness: Witness | undefined;
   /** See `open-spans.ts`. */

@@ -75,7 +75,6 @@ pub struct Encoder {
 struct Used<'s> {
     kind: Kind,
     session_id: &'s str,
-    span_id: &'s str,
     named: Option<&'s PromptLink>,
     instructions: &'s [Cow<'s, str>],
     messages: &'s [Cow<'s, str>],
@@ -99,7 +98,8 @@ impl Encoder {
         Ok(bytes)
     }
 
-    /// As [`Encoder::encode`], into `memory` if it can be done there, else into `apart`, which grows as it must.
+    /// As [`Encoder::encode`], into `memory` if it can be done there, else into `apart`, which is replaced where it is too
+    /// short.
     ///
     /// # Errors
     /// See [`EncodeError`].
@@ -111,17 +111,27 @@ impl Encoder {
         apart: &mut Vec<u8>,
     ) -> Result<Written, EncodeError> {
         let mut written = self.encode_straight(envelope, max_span_bytes, memory).map(Written::There);
-        let mut wanted = likely_len(envelope);
+        // A character takes three bytes at most, so that with these it is known whether the span is too long.
+        let most = max_span_bytes.saturating_mul(3).saturating_add(MORE);
+        let mut wanted = likely_len(envelope).min(most);
         while let Err(NotStraight::Full) = written {
             if apart.len() < wanted {
                 *apart = vec![0; wanted];
             }
             written = self.encode_straight(envelope, max_span_bytes, apart).map(Written::Apart);
-            wanted = apart.len() * 2;
+            if apart.len() >= most {
+                break;
+            }
+            wanted = apart.len().saturating_mul(2).min(most);
         }
         written.or_else(|_| {
-            *apart = self.encode_carefully(envelope, max_span_bytes)?;
-            Ok(Written::Apart(apart.len()))
+            let bytes = self.encode_carefully(envelope, max_span_bytes)?;
+            let len = bytes.len();
+            match apart.get_mut(..len) {
+                Some(place) => place.copy_from_slice(&bytes),
+                None => *apart = bytes,
+            }
+            Ok(Written::Apart(len))
         })
     }
 
@@ -150,19 +160,22 @@ impl Encoder {
         let span = tools.write(envelope, room, links)?;
         // What would tell it by its text was not gathered, where nobody had asked for a prompt when this began.
         let by_text = span.prompt.is_none() && !links;
-        let link = if by_text { PromptLink::default() } else { self.link_straight(&span) };
-        span.finish(&link, room)?;
+        let link = if by_text { None } else { self.link_straight(&span) };
+        span.finish(link.as_ref(), room)?;
         let length = room.at();
         let is_measured = may_be_long(envelope, max_span_bytes);
         let needed = if is_measured { length - span.names + NAMES } else { length };
-        (needed.max(length) <= max_span_bytes).then_some(length)
+        if needed.max(length) > max_span_bytes {
+            return None;
+        }
+        explain(&span.span_id, span.prompt.is_some(), link.as_ref());
+        Some(length)
     }
 
-    fn link_straight(&self, span: &Straight) -> PromptLink {
+    fn link_straight(&self, span: &Straight) -> Option<PromptLink> {
         let used = Used {
             kind: span.kind,
             session_id: &span.session_id,
-            span_id: &span.span_id,
             named: span.prompt.as_ref(),
             instructions: &span.link_texts,
             messages: &span.link_messages,
@@ -171,24 +184,15 @@ impl Encoder {
         self.link(&used, || span.messages())
     }
 
-    /// `request` is asked only where the rest leaves it open.
-    fn link<'r>(&self, used: &Used, request: impl FnOnce() -> Messages<'r>) -> PromptLink {
+    /// Nothing where a prompt is not looked for. `request` is asked only where the rest leaves it open.
+    fn link<'r>(&self, used: &Used, request: impl FnOnce() -> Messages<'r>) -> Option<PromptLink> {
         if !matches!(used.kind, Kind::Agent | Kind::Llm) {
-            return PromptLink::default();
+            return None;
         }
-        let link = match used.named {
-            Some(named) => named.clone(),
-            None if self.linking.any() => self.link_by_text(used, request),
-            None => return PromptLink::default(),
-        };
-        debug(|| match (&link.prompt_key, link.prompt_version) {
-            (Some(key), Some(version)) => {
-                let how = if used.named.is_some() { "was given" } else { "used" };
-                format!("span {} {how} prompt {key} version {version}", used.span_id)
-            }
-            _ => format!("span {} used no prompt that is known", used.span_id),
-        });
-        link
+        match used.named {
+            Some(named) => Some(named.clone()),
+            None => self.linking.any().then(|| self.link_by_text(used, request)),
+        }
     }
 
     fn link_by_text<'r>(&self, used: &Used, request: impl FnOnce() -> Messages<'r>) -> PromptLink {
@@ -205,9 +209,21 @@ impl Encoder {
     }
 }
 
-/// What a span takes on the wire, most of the time.
+/// Once a span is written: what is said of the prompt that was looked for. `is_given`: by the caller.
+fn explain(span_id: &str, is_given: bool, link: Option<&PromptLink>) {
+    let Some(link) = link else { return };
+    debug(|| match (&link.prompt_key, link.prompt_version) {
+        (Some(key), Some(version)) => {
+            let how = if is_given { "was given" } else { "used" };
+            format!("span {span_id} {how} prompt {key} version {version}")
+        }
+        _ => format!("span {span_id} used no prompt that is known"),
+    });
+}
+
+/// What a span takes on the wire, most of the time. Two bytes of UTF-16 may be three there.
 pub fn likely_len(envelope: &[u8]) -> usize {
-    envelope.len() + envelope.len() / 4 + MORE
+    envelope.len() + envelope.len() / 2 + MORE
 }
 
 fn may_be_long(envelope: &[u8], max_span_bytes: usize) -> bool {

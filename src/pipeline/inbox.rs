@@ -53,7 +53,7 @@ impl Inbox {
             self.blocks.push_back(spare.unwrap_or_else(|| Block::new(bytes.len().max(BLOCK))));
         }
         if let Some(last) = self.blocks.back_mut()
-            && let Some(at) = last.buffer.put(&[bytes])
+            && let Some(at) = last.buffer.put(bytes)
         {
             last.spans.push_back(Raw { seq, since, at });
         }

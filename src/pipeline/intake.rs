@@ -20,9 +20,9 @@ use crate::settings::{Batch, Settings};
 /// With a spool, the first spans of a block are on disk before the last ones are encoded.
 const WRITTEN_AT_ONCE: usize = 32;
 
-/// Memory for a span apart that is kept: for good, and while spans need it.
+/// Memory for a span apart that is kept for good, and for a while.
 const MOST_APART: usize = 64 * 1024;
-const MOST_APART_IN_USE: usize = 1024 * 1024;
+const MOST_APART_FOR_A_WHILE: usize = 1024 * 1024;
 
 /// When more than this share of the queue is written, it is queued: what is held can be packed there, or make room.
 const MOST_WRITTEN: usize = 8;
@@ -121,7 +121,7 @@ impl Intake {
                 self.queue(queue, is_full);
             }
         }
-        if self.apart.len() > MOST_APART_IN_USE {
+        if self.apart.len() > MOST_APART_FOR_A_WHILE {
             self.apart = Vec::new();
         }
     }
@@ -131,7 +131,7 @@ impl Intake {
         self.apart.len() > MOST_APART || self.lines.buffers().keeps_many()
     }
 
-    /// Frees what was not needed since the last call, but for a little.
+    /// Frees what a large span was written to, and lines that were not needed since the last call, but for a few.
     pub fn free_unneeded(&mut self) {
         if self.apart.len() > MOST_APART {
             self.apart = Vec::new();
@@ -145,21 +145,9 @@ impl Intake {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             shared.encoder.encode_into(bytes, settings.max_span_bytes, memory, apart)
         }));
-        match outcome.unwrap_or(Err(EncodeError::Bug)) {
-            Ok(Written::There(len)) if self.left.takes(len) => self.lines.take_in(len).map(Place::Line),
-            Ok(Written::There(len)) => {
-                let line = self.lines.rest(len).get(..len)?;
-                if self.apart.len() < len {
-                    self.apart.resize(len, 0);
-                }
-                self.apart.get_mut(..len)?.copy_from_slice(line);
-                Some(Place::Apart(len))
-            }
-            Ok(Written::Apart(len)) => {
-                let line = self.apart.get(..len)?;
-                let at = if self.left.takes(len) { self.lines.put(line) } else { None };
-                Some(at.map_or(Place::Apart(len), Place::Line))
-            }
+        let written = outcome.unwrap_or(Err(EncodeError::Bug));
+        match written.and_then(|written| self.place(written).ok_or(EncodeError::Bug)) {
+            Ok(place) => Some(place),
             Err(error) => {
                 let reason = match &error {
                     EncodeError::TooLarge => DropReason::TooLarge,
@@ -168,6 +156,26 @@ impl Intake {
                 shared.state().give_up_raw(raw, reason);
                 warn_once(&format!("A span could not be written and was dropped: {error}"));
                 None
+            }
+        }
+    }
+
+    /// Where a span stays that was written there: what the batch takes is a line of it.
+    fn place(&mut self, written: Written) -> Option<Place> {
+        match written {
+            Written::There(len) if self.left.takes(len) => self.lines.take_in(len).map(Place::Line),
+            Written::There(len) => {
+                let line = self.lines.rest(len).get(..len)?;
+                if self.apart.len() < len {
+                    self.apart.resize(len, 0);
+                }
+                self.apart.get_mut(..len)?.copy_from_slice(line);
+                Some(Place::Apart(len))
+            }
+            Written::Apart(len) => {
+                let line = self.apart.get(..len)?;
+                let at = if self.left.takes(len) { self.lines.put(line) } else { None };
+                Some(at.map_or(Place::Apart(len), Place::Line))
             }
         }
     }

@@ -15,6 +15,8 @@ use crate::transport::Http;
 /// What the thread shares with those who call it.
 pub struct Shared {
     state: Mutex<State>,
+    /// So often it is looked whether its lock is free, before the thread waits for it asleep.
+    looks: usize,
     pub wake: Wake,
     pub settings: RwLock<Arc<Settings>>,
     pub http: Arc<Http>,
@@ -23,8 +25,13 @@ pub struct Shared {
     pub bodies: tokio::sync::Mutex<Bodies>,
 }
 
-/// So often at most, some ten microseconds, it is looked whether the lock is free, before the thread waits for it asleep.
+/// Some ten microseconds: 2 on a processor that pauses shortly, 25 on one that does so for long.
 const LOOKS: usize = 500;
+
+/// With one, whoever has a lock can do nothing while it is looked at.
+fn several_processors() -> bool {
+    std::thread::available_parallelism().is_ok_and(|count| count.get() > 1)
+}
 
 impl Shared {
     pub fn new(settings: Arc<Settings>, http: Arc<Http>, encoder: Encoder) -> Self {
@@ -32,6 +39,7 @@ impl Shared {
         Shared {
             packer: Packer::new(state.messages()),
             state: Mutex::new(state),
+            looks: if several_processors() { LOOKS } else { 0 },
             wake: Wake::default(),
             settings: RwLock::new(settings),
             http,
@@ -40,10 +48,10 @@ impl Shared {
         }
     }
 
-    /// What changes. Whoever has the lock needs it for a microsecond or a few; to fall asleep and be woken takes both sides
-    /// longer, and the event loop has better things to do than to give its core away.
+    /// What changes. Whoever has the lock needs it for a microsecond or a few, most of the time; to fall asleep and be woken
+    /// takes both sides longer, and the event loop has better things to do than to give its core away.
     pub fn state(&self) -> MutexGuard<'_, State> {
-        for _ in 0..LOOKS {
+        for _ in 0..self.looks {
             if let Some(state) = self.state.try_lock() {
                 return state;
             }

@@ -6,8 +6,6 @@ export interface Method {
   readonly name: string;
   /** As `fallom.method`. */
   readonly label: string;
-  /** Of its spans, by the agents' names (`spanNameOf`). */
-  readonly spanNames: Map<string, string>;
   readonly gives: Gives;
   /** Which argument holds the options. */
   readonly optionsAt: 0 | 1;
@@ -29,27 +27,7 @@ const NETWORK = ["getDefaultNetworkOptions"] as const;
 
 function method(name: string, gives: Gives, more: Partial<Method> = {}): [string, Method] {
   const label = `agent.${name}`;
-  const spanNames = new Map<string, string>();
-  return [
-    name,
-    { name, label, spanNames, gives, optionsAt: 1, resumes: false, defaultsBy: DEFAULTS, ...more },
-  ];
-}
-
-/** Agents whose spans' names are remembered, for each method, and the length of their names. */
-const MOST_NAMES = 100;
-const LONGEST_NAME = 100;
-
-/** The name of the span of a run: put together once, since V8 would copy it once more where it is first read. */
-export function spanNameOf({ name: method, spanNames }: Method, agent: string): string {
-  const known = spanNames.get(agent);
-  if (known !== undefined) return known;
-  const name = `agent.${agent}.${method}`;
-  if (agent.length <= LONGEST_NAME) {
-    if (spanNames.size >= MOST_NAMES) spanNames.clear();
-    spanNames.set(agent, name);
-  }
-  return name;
+  return [name, { name, label, gives, optionsAt: 1, resumes: false, defaultsBy: DEFAULTS, ...more }];
 }
 
 const RESUMES = { resumes: true } as const;

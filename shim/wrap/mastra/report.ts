@@ -1,5 +1,5 @@
 import { now } from "../../clock";
-import type { SpanEnd } from "../../envelope";
+import type { Known, SpanEnd } from "../../envelope";
 import { native } from "../../native";
 import type { Snapshot } from "../../slab";
 import type { OpenSpan } from "../../span";
@@ -47,7 +47,7 @@ export class Report {
   }
 
   /** What is known from the start: the messages as the caller gave them, taken now, since Mastra may write into them. */
-  begin(name: string, input: unknown): SpanEnd {
+  begin(name: string, input: unknown): Known {
     const request = this.span.capture ? this.request(input) : undefined;
     const { label } = this.method;
     return { method: label, agentName: name, request, insideAgent: undefined, promptJson: undefined };

@@ -8,7 +8,7 @@ import { promptHere, withoutPrompt } from "../../prompt-scope";
 import { type OpenSpan, startSpan, type Witness } from "../../span";
 import { messageTexts } from "./link";
 import { LiveRuns } from "./live";
-import { type Method, spanNameOf } from "./methods";
+import type { Method } from "./methods";
 import { type Callbacks, tracedArguments } from "./options";
 import { pickUsage, sumUsage, type Told, toldBy, toolPart, type Usage, usageOf } from "./pick";
 import { type Fields, field, isObject, isPromise, list, quietly, text } from "./read";
@@ -86,7 +86,7 @@ export class AgentRun implements Witness {
     this.asTool = this.parent?.tools.adopt(messageTexts(args[0])[0]);
     this.span = startSpan({
       session,
-      name: spanNameOf(method, name),
+      name: `agent.${name}.${method.name}`,
       kind: "agent",
       parent: before ? { traceId: before.traceId, spanId: before.parentSpanId } : this.asTool?.context,
       streaming: method.gives !== "output",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{EncodeError, Encoder, NAMES, Used, may_be_long};
+use super::{EncodeError, Encoder, NAMES, Used, explain, may_be_long};
 use crate::diagnostics::{self, Event};
 use crate::payload::{self, Content, Fitted};
 use crate::span::FinishedSpan;
@@ -23,12 +23,13 @@ impl Encoder {
     pub fn encode_carefully(&self, envelope: &[u8], max_span_bytes: usize) -> Result<Vec<u8>, EncodeError> {
         let mut span = FinishedSpan::read(envelope).map_err(EncodeError::Unreadable)?;
         let link = self.link_carefully(&span);
+        explain(&span.span_id, span.prompt.is_some(), link.as_ref());
         let may_be_long = may_be_long(envelope, max_span_bytes);
 
         let manual = span.request.is_none() && span.response.is_none();
         let content = Texts::of(&mut span);
         let is_agent = span.kind == Kind::Agent;
-        let mut wire = wire_span(span, link);
+        let mut wire = wire_span(span, link.unwrap_or_default());
         let (budget, cut) =
             if may_be_long { budget(&mut wire, content.len(), max_span_bytes)? } else { (usize::MAX, 0) };
         let fitted = content.fit(is_agent, budget);
@@ -43,11 +44,10 @@ impl Encoder {
         if bytes.len() > max_span_bytes { Err(EncodeError::TooLarge) } else { Ok(bytes) }
     }
 
-    fn link_carefully(&self, span: &FinishedSpan) -> PromptLink {
+    fn link_carefully(&self, span: &FinishedSpan) -> Option<PromptLink> {
         let used = Used {
             kind: span.kind,
             session_id: &span.session.session_id,
-            span_id: &span.span_id,
             named: span.prompt.as_ref(),
             instructions: &span.link_texts,
             messages: &span.link_messages,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::catalog::template::own_text;
 use crate::linking::{Linking, Rendering};
 use crate::pipeline::Encoder;
+use crate::pipeline::encode::Written;
 use crate::span::writer;
 
 /// Some texts of the spans are those of prompts.
@@ -277,6 +278,16 @@ fn is_written_the_same(envelope: &[u8], most: usize) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let careful = ENCODER.encode_carefully(envelope, most).map(text);
     assert_eq!(ENCODER.encode(envelope, most).map(text), careful);
+    // Where it is written makes no difference, whether there is room or not.
+    for length in [envelope.len() / 2, envelope.len() + 300, 3 * envelope.len() + 1000] {
+        let (mut memory, mut apart) = (vec![b'm'; length], vec![b'a'; length / 3]);
+        let written =
+            ENCODER.encode_into(envelope, most, &mut memory, &mut apart).map(|written| match written {
+                Written::There(len) => memory[..len].to_vec(),
+                Written::Apart(len) => apart[..len].to_vec(),
+            });
+        assert_eq!(written.map(text), careful);
+    }
 }
 
 proptest! {

@@ -6,9 +6,9 @@ use crate::wire::fallom::PromptLink;
 
 impl Straight<'_> {
     /// Writes the end, with the prompt that the span used.
-    pub fn finish(&self, prompt: &PromptLink, room: &mut Room) -> Option<()> {
+    pub fn finish(&self, prompt: Option<&PromptLink>, room: &mut Room) -> Option<()> {
         room.put(b"}")?;
-        if *prompt != PromptLink::default() {
+        if let Some(prompt) = prompt {
             put_prompt(room, prompt)?;
         }
         room.put(b"}")
