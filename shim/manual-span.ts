@@ -27,7 +27,7 @@ const KINDS: ReadonlySet<unknown> = new Set([
 /** What may use a prompt. */
 const PROMPTED: ReadonlySet<SpanKind> = new Set<SpanKind>(["agent", "llm"]);
 
-/** Says that a span is a manual one (`SpanEnd.manual`); no attribute of the user's can say otherwise. */
+/** Says that a span is a manual one (`Known.manual`); no attribute of the user's can say otherwise. */
 const SPAN_TYPE = "fallom.span_type";
 
 /**

@@ -111,7 +111,7 @@ impl Encoder {
         apart: &mut Vec<u8>,
     ) -> Result<Written, EncodeError> {
         let mut written = self.encode_straight(envelope, max_span_bytes, memory).map(Written::There);
-        // A character takes three bytes at most, so that with these it is known whether the span is too long.
+        // Room asks for three bytes a character before it writes UTF-16: with these, a span that is full is too long.
         let most = max_span_bytes.saturating_mul(3).saturating_add(MORE);
         let mut wanted = likely_len(envelope).min(most);
         while let Err(NotStraight::Full) = written {

@@ -93,7 +93,7 @@ function withOurs(run: Run, args: readonly unknown[], defaults: unknown, tools: 
   const { onStepFinish, onChunk, onFinish, onError, onAbort } = run.callbacks();
   // By its name, each is read several times as fast as by one that varies.
   const around = (ours: Callback, read: (options: Fields) => unknown) =>
-    chained(told(options, read) ?? told(defaults, read), ours);
+    chained(optionIn(options, read) ?? optionIn(defaults, read), ours);
   added.onStepFinish = around(onStepFinish, (options) => options.onStepFinish);
   if (onChunk) added.onChunk = around(onChunk, (options) => options.onChunk);
   if (onFinish) added.onFinish = around(onFinish, (options) => options.onFinish);
@@ -109,8 +109,8 @@ function withOurs(run: Run, args: readonly unknown[], defaults: unknown, tools: 
   return next;
 }
 
-/** What options tell, should they be an object and the one that is read not throw. */
-function told(options: unknown, read: (options: Fields) => unknown): unknown {
+/** The one that `read` reads, if these are options and it does not throw. */
+function optionIn(options: unknown, read: (options: Fields) => unknown): unknown {
   try {
     return isObject(options) ? read(options) : undefined;
   } catch {
